@@ -1,0 +1,71 @@
+//! The seam to what is judged.
+
+use core::fmt;
+
+use blkproof_device::Store;
+use blkproof_spec::{
+    Action, At, ByteRange, Capabilities, JobEvent, Reply, Setup, Status, StepNumber,
+};
+
+/// A backup engine that blkproof can judge.
+///
+/// The harness owns the store, has the subject make the images of the setup, arms the setup's fault
+/// rules, opens the subject, hands it one step after the other and looks at what it answers and
+/// reports. [`Action::Restart`] is a close and an open. Steps about faults
+/// ([`Action::Install`], [`Action::Lift`], [`Action::LiftAll`], [`Action::ResumeTag`]) have acted on
+/// the store already when the subject sees them: it answers `Done`, after whatever can go on went on.
+/// [`Action::Check`] and [`Action::Restart`] never reach a subject. A subject never panics on a scenario, whatever it says.
+pub trait Subject: fmt::Debug {
+    /// Says what it can do and what it claims.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes those images of the setup that the store does not have, with their contents, and closes
+    /// them. No fault rule is armed yet.
+    fn prepare(&mut self, store: Box<dyn Store>, setup: &Setup) -> Result<(), SubjectError>;
+
+    /// Opens the disks of the setup. Whatever it had open is dropped.
+    fn open(&mut self, store: Box<dyn Store>, setup: &Setup) -> Result<(), SubjectError>;
+
+    /// Carries out one step. Data that a guest read returns goes to `read`, which is empty at first;
+    /// `number` is the step's, from which a stamped write takes its contents.
+    fn apply(&mut self, number: StepNumber, action: &Action, read: &mut Vec<u8>) -> Reply;
+
+    /// Reads a disk as the guest would, without disturbing faults' counts where it can avoid that, or
+    /// an image through its backing chain. The judge uses it to look at contents.
+    fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), SubjectError>;
+
+    /// Reports all bitmaps and jobs. `status` is empty at first.
+    fn status(&mut self, status: &mut Status);
+
+    /// Moves the events that happened since the last call to the end of `events`, in their order.
+    fn drain_events(&mut self, events: &mut Vec<JobEvent>);
+
+    /// Shuts down cleanly, so that every image can be read by others; running jobs are cancelled.
+    fn close(&mut self) -> Result<(), SubjectError>;
+}
+
+/// Why a subject could not be opened, read or closed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct SubjectError {
+    /// What happened, in the subject's words.
+    pub message: String,
+}
+
+impl SubjectError {
+    /// Makes an error of what happened.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for SubjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl core::error::Error for SubjectError {}
