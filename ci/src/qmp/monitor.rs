@@ -135,6 +135,8 @@ impl Monitor {
                 Ok(count) => self.partial.extend_from_slice(&chunk[..count]),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                    // So ends a connection whose other end had not read all that we sent.
+                    ErrorKind::ConnectionReset => bail!("QEMU closed its monitor"),
                     _ => return Err(error).context("cannot read from QEMU's monitor"),
                 },
             }

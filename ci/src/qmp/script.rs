@@ -261,16 +261,24 @@ fn short_command(word: &str, text: &str) -> Result<Step, ScriptError> {
         let message = format!("expected a QMP command, a directive or #, found {word:?}");
         return Err(ScriptError::at(1, 1, message));
     }
+    let rest = text[word.len()..].trim_start();
+    let name = word.to_owned();
+    if rest.is_empty() {
+        return Ok(Step::Command {
+            name,
+            arguments: Map::new(),
+        });
+    }
+    if !rest.starts_with('{') {
+        let column = text[..text.len() - rest.len()].chars().count() + 1;
+        let message = format!("expected {{ with the arguments of {word}, found {rest:?}");
+        return Err(ScriptError::at(1, column, message));
+    }
     // Blanks in place of the name keep the columns of the JSON parser's errors true.
     let padded = format!("{}{}", " ".repeat(word.len()), &text[word.len()..]);
-    let arguments = if padded.trim().is_empty() {
-        Map::new()
-    } else {
-        arguments(&padded)?
-    };
     Ok(Step::Command {
-        name: word.to_owned(),
-        arguments,
+        name,
+        arguments: arguments(&padded)?,
     })
 }
 

@@ -91,7 +91,7 @@ fn errors_name_line_and_column() {
         ),
         (
             "job-cancel [1]",
-            "f:1:12: invalid type: sequence, expected a map",
+            "f:1:12: expected { with the arguments of job-cancel, found \"[1]\"",
         ),
         (
             "Job {}",
