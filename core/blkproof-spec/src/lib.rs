@@ -30,7 +30,7 @@ mod status;
 
 mod capabilities;
 
-mod scenario;
+pub mod scenario;
 
 pub use capabilities::Capabilities;
 pub use content::{Content, DiskId, WriteNumber};

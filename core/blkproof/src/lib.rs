@@ -4,6 +4,8 @@
 //! disks can break, and a reference model that cannot see the subject judges every answer and every
 //! restored byte.
 
+pub mod generate;
+
 mod subject;
 
 pub use blkproof_device as device;
