@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use serde_json::{Map, Value, json};
 
-use super::monitor::Event;
+use super::monitor::{Event, Reply};
 use super::script::{Script, Step};
 use super::subject::{Kind, Subject};
 use super::transcript::{Transcript, fields};
@@ -118,9 +118,23 @@ impl Session<'_> {
         let mut arguments = Value::Object(arguments.clone());
         self.expand(&mut arguments);
         let arguments = arguments.as_object().expect("an object stays one");
-        let reply = self.subject.monitor.execute(name, arguments)?;
+        let reply = match self.subject.monitor.execute(name, arguments) {
+            Ok(reply) => reply,
+            Err(error) => self.after_crash(error)?,
+        };
         self.out.reply(&reply)?;
         self.judge(reply.as_ref().err().map(String::as_str))
+    }
+
+    /// If QEMU has crashed, starts it again and returns the crash as the reply, so that
+    /// `expect-error` can speak of it; else the connection's error stands.
+    fn after_crash(&mut self, error: anyhow::Error) -> anyhow::Result<Reply> {
+        let Some(end) = self.subject.crash()? else {
+            return Err(error);
+        };
+        self.print_said()?;
+        self.start()?;
+        Ok(Err(end))
     }
 
     fn program(&mut self, name: &str, args: &[String]) -> anyhow::Result<()> {
@@ -271,6 +285,10 @@ impl Session<'_> {
             self.subject.kill();
             self.print_said()?;
         }
+        self.start()
+    }
+
+    fn start(&mut self) -> anyhow::Result<()> {
         self.subject = Subject::start(self.options.kind, self.folder, self.options.limit)?;
         self.nbd_started = false;
         self.said = 0;

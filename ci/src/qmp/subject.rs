@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -123,6 +124,16 @@ impl Subject {
     /// Ends the program at once, as a power failure of its host would.
     pub(super) fn kill(&mut self) {
         end(&mut self.child);
+    }
+
+    /// How the process ended by itself, if it did or is about to.
+    pub(super) fn crash(&mut self) -> anyhow::Result<Option<String>> {
+        // The socket closes a moment before the process can be reaped.
+        let status = tools::wait(&mut self.child, Duration::from_secs(5))?;
+        Ok(status.map(|status| match status.signal() {
+            Some(signal) => format!("QEMU crashed with signal {signal}"),
+            None => format!("QEMU ended with {status}"),
+        }))
     }
 
     /// All that the program has printed so far.
