@@ -3,10 +3,25 @@
 //! The seam is [`BlockDevice`], one device, and [`Store`], the named devices that a subject creates
 //! and opens. Everything else here implements or wraps them: the memory disk, the file disk, the
 //! fault layer that interprets `blkdebug`'s rules and more, and the trace with its ledger.
+//!
+//! A harness makes a [`MemStore`] or a [`FolderStore`], gives the subject a
+//! [`subject_handle`](FaultStore::subject_handle) of it and keeps its own.
 
 mod block_device;
 
 mod store;
 
+mod pool;
+
+mod mem_disk;
+
+mod media;
+
+mod fault_store;
+
 pub use block_device::{BlockDevice, BlockStatus, Durability, IoError, IoResult, StatusKind, Wait};
+pub use fault_store::{FaultStore, MemStore};
+pub use media::{Media, Memory};
+pub use mem_disk::MemDisk;
+pub use pool::{PAGE, Pool};
 pub use store::{Store, StoreError};

@@ -1,0 +1,239 @@
+//! A disk in memory: sparse, copied on write, made of pages from a pool.
+
+mod table;
+
+use core::fmt;
+
+use blkproof_spec::fault::Event;
+use blkproof_spec::{ByteRange, Errno, Length, Offset};
+
+use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult, StatusKind};
+use crate::pool::{PAGE, Pool};
+use table::{EXTENT_PAGES, Table};
+
+pub(crate) use table::Extent;
+
+const EXTENT: u64 = PAGE * EXTENT_PAGES;
+
+/// The largest size of a disk: that of a file.
+const MAX_SIZE: u64 = i64::MAX.unsigned_abs();
+
+/// A disk in memory.
+///
+/// It is an image file: it grows where it is written behind its end and reads as zeroes there. What it
+/// costs follows what was written, never its size. [`MemDisk::snapshot`] costs a few bytes per 256 KiB
+/// that hold any data; after that the two share what neither has written.
+pub struct MemDisk {
+    pool: Pool,
+    table: Table,
+    size: u64,
+}
+
+impl MemDisk {
+    /// Makes a disk of `size` that reads as zeroes.
+    #[must_use]
+    pub fn new(pool: &Pool, size: Length) -> Self {
+        Self {
+            pool: pool.clone(),
+            table: Table::default(),
+            size: size.0.min(MAX_SIZE),
+        }
+    }
+
+    /// Returns a copy that changes no more when this disk is written, nor the other way round.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            table: self.table.clone(),
+            size: self.size,
+        }
+    }
+
+    /// Returns how many bytes are held, in whole pages, shared ones included.
+    #[must_use]
+    pub fn allocated(&self) -> Length {
+        Length(self.table.pages() * PAGE)
+    }
+
+    /// Makes `range`, which need not end on page boundaries, read as zeroes.
+    fn zero(&mut self, range: ByteRange) {
+        let whole = range.inward(PAGE);
+        if whole.is_empty() {
+            let next = (range.start - range.start % PAGE).saturating_add(PAGE);
+            let middle = next.min(range.end());
+            self.zero_within_page(range.start, middle);
+            self.zero_within_page(middle, range.end());
+            return;
+        }
+        self.zero_within_page(range.start, whole.start);
+        self.zero_within_page(whole.end(), range.end());
+        let mut stock = self.pool.lock();
+        self.table
+            .drop_pages(whole.start / PAGE, whole.end() / PAGE, &mut stock);
+    }
+
+    /// Zeroes the bytes from `start` up to `end`, which lie on one page, if that page is there.
+    fn zero_within_page(&mut self, start: u64, end: u64) {
+        if start >= end || !self.table.run(start / PAGE, 1).1 {
+            return;
+        }
+        let mut stock = self.pool.lock();
+        let extent = self.table.extent_mut(start / EXTENT, &mut stock);
+        let within = within_page(start, end);
+        let (page, _) = extent.page_mut(page_index(start), within.clone(), &mut stock);
+        page[within].fill(0);
+    }
+}
+
+/// Returns the index of the page of `position` within its extent.
+fn page_index(position: u64) -> usize {
+    index(position % EXTENT / PAGE)
+}
+
+/// Returns where the bytes from `start` up to `end` lie on the page of `start`.
+fn within_page(start: u64, end: u64) -> core::ops::Range<usize> {
+    let base = start - start % PAGE;
+    index(start - base)..index(end - base)
+}
+
+/// Returns a position within a piece of memory as an index into it.
+fn index(position: u64) -> usize {
+    usize::try_from(position).expect("positions within memory fit its indices")
+}
+
+/// Returns how many of the `left` bytes at `position` lie within the same piece of `unit` bytes.
+fn step(position: u64, unit: u64, left: usize) -> usize {
+    left.min(index(unit - position % unit))
+}
+
+impl BlockDevice for MemDisk {
+    fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()> {
+        let (mut position, mut rest) = (offset.0, buf);
+        end_of(position, rest.len() as u64)?;
+        while !rest.is_empty() {
+            let (mut piece, behind) = rest.split_at_mut(step(position, EXTENT, rest.len()));
+            rest = behind;
+            let next = position.saturating_add(piece.len() as u64);
+            if let Some(extent) = self.table.extent(position / EXTENT) {
+                while !piece.is_empty() {
+                    let len = step(position, PAGE, piece.len());
+                    let (bytes, behind) = piece.split_at_mut(len);
+                    let start = index(position % PAGE);
+                    match extent.page(page_index(position)) {
+                        Some(page) => bytes.copy_from_slice(&page[start..start + len]),
+                        None => bytes.fill(0),
+                    }
+                    position += len as u64;
+                    piece = behind;
+                }
+            } else {
+                piece.fill(0);
+            }
+            position = next;
+        }
+        Ok(())
+    }
+
+    fn write_at(&mut self, offset: Offset, data: &[u8], _: Durability) -> IoResult<()> {
+        let (mut position, mut rest) = (offset.0, data);
+        let end = end_of(position, data.len() as u64)?;
+        let mut stock = self.pool.lock();
+        while !rest.is_empty() {
+            let (mut piece, behind) = rest.split_at(step(position, EXTENT, rest.len()));
+            rest = behind;
+            let extent = self.table.extent_mut(position / EXTENT, &mut stock);
+            let mut fresh_pages = 0;
+            while !piece.is_empty() {
+                let len = step(position, PAGE, piece.len());
+                let (bytes, behind) = piece.split_at(len);
+                let within = index(position % PAGE)..index(position % PAGE) + len;
+                let (page, fresh) =
+                    extent.page_mut(page_index(position), within.clone(), &mut stock);
+                page[within].copy_from_slice(bytes);
+                fresh_pages += u64::from(fresh);
+                position += len as u64;
+                piece = behind;
+            }
+            self.table.note_fresh_pages(fresh_pages);
+        }
+        self.size = self.size.max(end);
+        Ok(())
+    }
+
+    fn write_zeroes(&mut self, range: ByteRange, _: bool) -> IoResult<()> {
+        let end = end_of(range.start, range.len)?;
+        self.zero(range);
+        if !range.is_empty() {
+            self.size = self.size.max(end);
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self, range: ByteRange) -> IoResult<()> {
+        self.zero(range);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> IoResult<()> {
+        Ok(())
+    }
+
+    fn size(&self) -> Length {
+        Length(self.size)
+    }
+
+    fn set_size(&mut self, size: Length) -> IoResult<()> {
+        end_of(0, size.0)?;
+        if size.0 < self.size {
+            let end = ByteRange::new(0, self.size).outward(PAGE).end();
+            self.zero(ByteRange::between(size.0, end));
+        }
+        self.size = size.0;
+        Ok(())
+    }
+
+    fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
+        let first = range.start / PAGE;
+        let limit = range.outward(PAGE).len / PAGE;
+        let (pages, there) = self.table.run(first, limit.max(1));
+        let end = (first + pages).saturating_mul(PAGE).min(range.end());
+        Ok(BlockStatus {
+            len: Length(end - range.start),
+            kind: if there {
+                StatusKind::Data
+            } else {
+                StatusKind::Hole
+            },
+        })
+    }
+
+    fn event(&mut self, _: Event) -> IoResult<()> {
+        Ok(())
+    }
+}
+
+/// Returns the end of a request, which must not be larger than a file can be.
+pub(crate) fn end_of(start: u64, len: u64) -> Result<u64, Errno> {
+    start
+        .checked_add(len)
+        .filter(|end| *end <= MAX_SIZE)
+        .ok_or(Errno::EFBIG)
+}
+
+impl Drop for MemDisk {
+    fn drop(&mut self) {
+        if self.table.extents() > 0 {
+            self.table.clear(&mut self.pool.lock());
+        }
+    }
+}
+
+impl fmt::Debug for MemDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemDisk")
+            .field("size", &self.size)
+            .field("allocated", &self.allocated().0)
+            .finish()
+    }
+}

@@ -1,0 +1,93 @@
+//! Memory that outlives scenarios.
+//!
+//! Memory that is given back to the allocator goes back to the kernel, and fetching it anew costs
+//! more than the scenario that needs it. A worker therefore keeps one pool for all its scenarios; it
+//! is shared with nobody else, so that its lock is never waited for.
+
+use core::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::mem_disk::Extent;
+
+/// The size of a page in bytes.
+pub const PAGE: u64 = 4096;
+
+/// The size of a page as an index into memory.
+pub(crate) const PAGE_BYTES: usize = 4096;
+
+/// How many pages a pool keeps at most: 64 MiB.
+const KEPT_PAGES: usize = 16384;
+
+/// How many extents a pool keeps at most: as many as the pages it keeps can need when they lie
+/// scattered over small disks.
+const KEPT_EXTENTS: usize = 2048;
+
+/// The bytes of a page.
+pub(crate) type Page = [u8; PAGE_BYTES];
+
+/// A stock of pages for memory disks. Clones share the stock.
+#[derive(Clone, Default)]
+pub struct Pool(Arc<Mutex<Stock>>);
+
+/// What lies in a pool. Everything here is owned by nobody else.
+#[derive(Default)]
+pub(crate) struct Stock {
+    pages: Vec<Arc<Page>>,
+    extents: Vec<Arc<Extent>>,
+}
+
+impl Pool {
+    /// Makes an empty pool.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Stock> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stock {
+    /// Takes a page that holds anything.
+    pub(crate) fn page(&mut self) -> Arc<Page> {
+        self.pages
+            .pop()
+            .unwrap_or_else(|| Arc::new([0; PAGE_BYTES]))
+    }
+
+    /// Takes an extent without pages.
+    pub(crate) fn extent(&mut self) -> Arc<Extent> {
+        self.extents.pop().unwrap_or_default()
+    }
+
+    /// Takes back a page, unless somebody else still holds it.
+    pub(crate) fn keep_page(&mut self, mut page: Arc<Page>) {
+        if self.pages.len() < KEPT_PAGES && Arc::get_mut(&mut page).is_some() {
+            self.pages.push(page);
+        }
+    }
+
+    /// Takes back an extent and its pages, unless somebody else still holds it.
+    pub(crate) fn keep_extent(&mut self, mut extent: Arc<Extent>) {
+        let Some(unshared) = Arc::get_mut(&mut extent) else {
+            return;
+        };
+        while let Some(page) = unshared.pop() {
+            self.keep_page(page);
+        }
+        if self.extents.len() < KEPT_EXTENTS {
+            self.extents.push(extent);
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stock = self.lock();
+        f.debug_struct("Pool")
+            .field("pages", &stock.pages.len())
+            .field("extents", &stock.extents.len())
+            .finish()
+    }
+}
