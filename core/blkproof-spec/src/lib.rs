@@ -32,13 +32,19 @@ mod capabilities;
 
 pub mod scenario;
 
+pub mod property;
+
+pub mod model;
+
 pub use capabilities::Capabilities;
 pub use content::{Content, DiskId, WriteNumber};
 pub use errno::Errno;
 pub use event::{ErrorAction, JobEvent, Side};
 pub use fault::{FaultRule, IoType, Layer, Place};
 pub use geometry::{DiscardMode, Format, Geometry};
+pub use model::{Judgement, Model, Observation};
 pub use name::{BitmapName, ImageName, JobName, Name, RequestId, RuleName, Tag};
+pub use property::Property;
 pub use reply::{ErrorClass, Refusal, Reply};
 pub use scenario::{DiskSetup, Limits, Scenario, Setup, StatedOutcome};
 pub use status::{BitmapStatus, IoStatus, JobEnd, JobState, JobStatus, Status};
