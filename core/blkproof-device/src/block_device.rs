@@ -91,6 +91,10 @@ pub trait BlockDevice: fmt::Debug + Send {
     /// Writes `data` at `offset`. On an error any part of it may have been written.
     fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()>;
 
+    /// Writes one whole cluster of the format, compressed. A range that is none fails with `EINVAL`, a
+    /// device that cannot compress with `ENOTSUP`. Layers treat it as a write.
+    fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()>;
+
     /// Makes `range` read as zeroes; `unmap` allows it to give up the space.
     fn write_zeroes(&mut self, range: ByteRange, unmap: bool) -> IoResult<()>;
 
@@ -121,6 +125,10 @@ impl<D: BlockDevice + ?Sized> BlockDevice for Box<D> {
 
     fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
         (**self).write_at(offset, data, durability)
+    }
+
+    fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()> {
+        (**self).write_compressed(offset, data)
     }
 
     fn write_zeroes(&mut self, range: ByteRange, unmap: bool) -> IoResult<()> {

@@ -157,6 +157,10 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
         lock(&self.0).write_at(offset, data, durability)
     }
 
+    fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()> {
+        lock(&self.0).write_compressed(offset, data)
+    }
+
     fn write_zeroes(&mut self, range: ByteRange, unmap: bool) -> IoResult<()> {
         lock(&self.0).write_zeroes(range, unmap)
     }

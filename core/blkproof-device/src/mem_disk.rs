@@ -161,6 +161,10 @@ impl BlockDevice for MemDisk {
         Ok(())
     }
 
+    fn write_compressed(&mut self, _: Offset, _: &[u8]) -> IoResult<()> {
+        Err(Errno::ENOTSUP.into())
+    }
+
     fn write_zeroes(&mut self, range: ByteRange, _: bool) -> IoResult<()> {
         let end = end_of(range.start, range.len)?;
         self.zero(range);
