@@ -1,0 +1,9 @@
+//! What holds for the repository as a whole, and the verbs of this package from outside.
+
+mod repository;
+
+mod layering;
+mod tidy;
+
+mod experiments;
+mod qmp;
