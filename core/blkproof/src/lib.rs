@@ -4,9 +4,9 @@
 //! disks can break, and a reference model that cannot see the subject judges every answer and every
 //! restored byte.
 
-pub mod generate;
-
 mod subject;
+
+pub mod text;
 
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;

@@ -1,0 +1,240 @@
+//! The lines that say what is there before the first step.
+
+use blkproof_spec::scenario::DiskSetup;
+use blkproof_spec::{DiscardMode, Format, Geometry, ImageName, Length, Name, StatedOutcome, Units};
+
+use super::super::MAX_GROUP;
+use super::super::args::Args;
+use super::super::document::What;
+use super::super::lex::{Value, lex};
+use super::super::table;
+use super::super::value::range;
+use super::{Parsed, Parser, Problem, fault};
+
+/// The words that begin a line of the setup.
+pub(super) const WORDS: [&str; 6] = ["title", "expect", "limit", "disk", "contents", "at-open"];
+
+/// QEMU's limit of a device's size, rounded down to sectors.
+const MAX_SIZE: u64 = (i64::MAX as u64) & !511;
+
+pub(super) fn is_setup(word: &str) -> bool {
+    WORDS.contains(&word)
+}
+
+/// What may stand in a scenario once.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    title: bool,
+    outcome: bool,
+    limits: bool,
+}
+
+/// Returns the title if `line` is the line of the title: all that follows, as it stands.
+pub(super) fn title(line: &str) -> Option<Value<'_>> {
+    let blank = [' ', '\t'];
+    let start = line.len() - line.trim_start_matches(blank).len();
+    let rest = line[start..].strip_prefix("title")?;
+    if !rest.is_empty() && !rest.starts_with(blank) {
+        return None;
+    }
+    let text = rest.trim_matches(blank);
+    let leading = rest.len() - rest.trim_start_matches(blank).len();
+    Some(Value {
+        text,
+        start: start + "title".len() + if text.is_empty() { 0 } else { leading },
+    })
+}
+
+impl Parser {
+    pub(super) fn title(&mut self, title: Value<'_>) -> Parsed<What> {
+        once(&mut self.seen.title, title)?;
+        if !self.scenario.steps.is_empty() || self.open.is_some() {
+            return Err(title
+                .problem("no title here")
+                .help("what is set up stands before the first step"));
+        }
+        let text = if title.text.starts_with('"') {
+            quoted_title(title)?
+        } else {
+            title.text.to_owned()
+        };
+        if title.text.is_empty() {
+            return Err(title.problem("a sentence that says what the scenario proves"));
+        }
+        self.scenario.title = Some(text.into_boxed_str());
+        Ok(What::Title)
+    }
+
+    pub(super) fn setup(&mut self, args: &mut Args<'_>) -> Parsed<What> {
+        let word = args.take("a line of the setup")?;
+        let what = match word.text {
+            "expect" => {
+                once(&mut self.seen.outcome, word)?;
+                self.scenario.outcome = outcome(args)?;
+                What::Outcome
+            }
+            "limit" => {
+                once(&mut self.seen.limits, word)?;
+                let units = args.required("units-per-step", |value| value.number("a number"))?;
+                self.scenario.limits.units_per_step = Units(units);
+                What::Limits
+            }
+            "disk" => self.disk(args)?,
+            "contents" => self.contents(args)?,
+            _ => {
+                if self.scenario.setup.rules.len() >= MAX_GROUP {
+                    return Err(word.problem(format!("at most {MAX_GROUP} rules")));
+                }
+                let rule = fault::rule(args)?;
+                args.finish()?;
+                self.scenario.setup.rules.push(rule);
+                What::Rule(self.scenario.setup.rules.len() - 1)
+            }
+        };
+        args.finish()?;
+        Ok(what)
+    }
+
+    fn disk(&mut self, args: &mut Args<'_>) -> Parsed<What> {
+        let word = args.take("the name of a disk")?;
+        let name = word.image()?;
+        if name.as_str().is_empty() {
+            return Err(word.problem("a name that is not empty"));
+        }
+        let disks = &self.scenario.setup.disks;
+        if disks.iter().any(|disk| disk.name == name) {
+            return Err(word.problem("a name that no other disk has"));
+        }
+        if disks.len() >= MAX_GROUP {
+            return Err(word.problem(format!("at most {MAX_GROUP} disks")));
+        }
+        let size = size(args.take("a size such as 64M")?)?;
+        let format = args.take("`qcow2` or `raw`")?.one_of(table::FORMAT)?;
+        let cluster = args.parsed("cluster", |value| cluster(value, format))?;
+        let discard = args.parsed("discard", |value| value.one_of(table::DISCARD))?;
+        let backing = args.parsed("backing", |value| self.backing(value, format))?;
+        let role = args.parsed("role", |value| value.one_of(table::ROLE))?;
+        args.finish()?;
+        self.scenario.setup.disks.push(DiskSetup {
+            name,
+            geometry: Geometry {
+                size,
+                cluster: cluster.unwrap_or(Geometry::DEFAULT_CLUSTER),
+                format,
+                discard: discard.unwrap_or(DiscardMode::Unmap),
+            },
+            backing,
+            role: role.unwrap_or_default(),
+            contents: Vec::new(),
+        });
+        Ok(What::Disk(self.scenario.setup.disks.len() - 1))
+    }
+
+    fn backing(&self, value: Value<'_>, format: Format) -> Parsed<ImageName> {
+        let name = value.image()?;
+        if format == Format::Raw {
+            return Err(value.problem("no backing file: a raw image has none"));
+        }
+        let disks = &self.scenario.setup.disks;
+        if !disks.iter().any(|disk| disk.name == name) {
+            return Err(value
+                .problem("a disk of a line above")
+                .nearest(name.as_str(), disks.iter().map(|disk| disk.name.as_str())));
+        }
+        Ok(name)
+    }
+
+    fn contents(&mut self, args: &mut Args<'_>) -> Parsed<What> {
+        let word = args.take("the name of a disk")?;
+        let name = word.image()?;
+        let disks = &mut self.scenario.setup.disks;
+        let Some(disk) = disks.iter().position(|disk| disk.name == name) else {
+            return Err(word
+                .problem("a disk of a line above")
+                .nearest(name.as_str(), disks.iter().map(|disk| disk.name.as_str())));
+        };
+        let start = args.take("a position")?;
+        let len = args.take("a length")?;
+        let range = range(start, len)?;
+        let size = disks[disk].geometry.size;
+        if range.end() > size.0 {
+            return Err(len.problem(format!("a range within the disk's {size} bytes")));
+        }
+        let fill = args.required("fill", Value::byte)?;
+        args.finish()?;
+        let contents = &mut disks[disk].contents;
+        contents.push((range, fill));
+        Ok(What::Contents {
+            disk,
+            index: contents.len() - 1,
+        })
+    }
+}
+
+fn once(seen: &mut bool, word: Value<'_>) -> Parsed<()> {
+    if *seen {
+        return Err(word.problem("another line: this one may stand only once"));
+    }
+    *seen = true;
+    Ok(())
+}
+
+fn quoted_title(title: Value<'_>) -> Parsed<String> {
+    let lexed = lex(title.text).map_err(|problem| shifted(problem, title.start))?;
+    let word = Value {
+        text: title.text,
+        start: title.start,
+    };
+    let first = lexed.words.first().map_or(0, |first| first.text.len());
+    if first != title.text.len() {
+        return Err(word.skip(first).problem("the end of the line"));
+    }
+    let atom = super::super::lex::atom(word, "a title")?;
+    match atom.rest.text {
+        "" => Ok(atom.text.into_owned()),
+        _ => Err(atom.rest.problem("the end of the line")),
+    }
+}
+
+fn shifted(problem: Problem, by: usize) -> Problem {
+    Problem {
+        span: problem.span.start + by..problem.span.end + by,
+        ..problem
+    }
+}
+
+fn outcome(args: &mut Args<'_>) -> Parsed<StatedOutcome> {
+    let word = args.take("`pass` or `fail PROPERTY`")?;
+    match word.text {
+        "pass" => Ok(StatedOutcome::Pass),
+        "fail" => args
+            .take("the property that fails")?
+            .name("the property that fails")
+            .map(|name| StatedOutcome::Fail(Name::new(name.as_str()))),
+        other => Err(word
+            .problem("`pass` or `fail PROPERTY`")
+            .nearest(other, ["pass", "fail"])),
+    }
+}
+
+fn size(value: Value<'_>) -> Parsed<Length> {
+    let size = value.size()?;
+    if !size.0.is_multiple_of(512) {
+        return Err(value.problem("a multiple of 512"));
+    }
+    if size.0 > MAX_SIZE {
+        return Err(value.problem("a size below 8 EiB"));
+    }
+    Ok(size)
+}
+
+fn cluster(value: Value<'_>, format: Format) -> Parsed<Length> {
+    let size = value.size()?;
+    if format == Format::Raw {
+        return Err(value.problem("no cluster size: a raw image has none"));
+    }
+    if !size.0.is_power_of_two() || size.0 < 512 || size.0 > 2 << 20 {
+        return Err(value.problem("a power of two from 512 to 2M"));
+    }
+    Ok(size)
+}
