@@ -8,6 +8,8 @@ mod subject;
 
 pub mod text;
 
+pub mod generate;
+
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;
 pub use subject::{Subject, SubjectError};
