@@ -42,8 +42,7 @@ impl Kind {
         }
     }
 
-    /// The Debian package that brings the program. Before version 8 the daemon was in
-    /// qemu-system-common, but the tests want a newer one anyway.
+    /// The Debian package that brings the program.
     pub(crate) fn package(self) -> &'static str {
         match self {
             Self::Daemon => "qemu-utils",
