@@ -2,7 +2,8 @@
 //!
 //! Each `ci/experiments/NAME.qmp` opens with the doubt and its answer; `NAME.out` beside it is the
 //! transcript that proves the answer. Running them again shows whether the QEMU at hand still
-//! behaves that way.
+//! behaves that way. `NAME.system.qmp` needs the whole emulator, and is left out where only the
+//! storage daemon is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use crate::failure::Failure;
 use crate::qmp::script;
 use crate::qmp::session::{self, Options};
 use crate::qmp::subject::Kind;
-use crate::repository;
+use crate::{repository, tools};
 
 /// Run every experiment on the QEMU at hand and compare with the recorded transcripts.
 ///
@@ -42,7 +43,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut different = 0;
     for file in &files {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
-        match experiment(file, args.bless)? {
+        let kind = if name.ends_with(".system") {
+            Kind::System
+        } else {
+            Kind::Daemon
+        };
+        if kind == Kind::System && tools::find(kind.program()).is_none() {
+            println!(
+                "experiment {name}: skipped, because {} was not found",
+                kind.program()
+            );
+            continue;
+        }
+        match experiment(file, kind, args.bless)? {
             None => println!("experiment {name}: as recorded"),
             Some(difference) if args.bless => println!("experiment {name}: {difference}"),
             Some(difference) => {
@@ -77,7 +90,7 @@ fn files(folder: &Path, wanted: &str) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Runs one; `None` when it went as recorded, else what is different.
-fn experiment(file: &Path, bless: bool) -> Result<Option<String>, Failure> {
+fn experiment(file: &Path, kind: Kind, bless: bool) -> Result<Option<String>, Failure> {
     let name = file
         .strip_prefix(repository())
         .unwrap_or(file)
@@ -86,7 +99,7 @@ fn experiment(file: &Path, bless: bool) -> Result<Option<String>, Failure> {
     let text = fs::read_to_string(file).with_context(|| name.clone())?;
     let script = script::parse(&text).map_err(|error| Failure::input(error.in_file(&name)))?;
     let options = Options {
-        kind: Kind::Daemon,
+        kind,
         drains: false,
         limit: Duration::from_secs(60),
     };

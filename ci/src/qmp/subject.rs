@@ -42,7 +42,8 @@ impl Kind {
         }
     }
 
-    /// The Debian package that brings the program.
+    /// The Debian package that brings the program. Before version 8 the daemon was in
+    /// qemu-system-common, but the tests want a newer one anyway.
     pub(crate) fn package(self) -> &'static str {
         match self {
             Self::Daemon => "qemu-utils",

@@ -1,17 +1,25 @@
 //! The store of the harness: named devices, each behind its faults and its trace.
+//!
+//! Rules belong to places, not to devices: they can be installed before their image exists, stay when
+//! it is deleted, and act on the next one of its name. Locks are taken in the order store, device,
+//! desk; a request takes only its device's, and the desk's where something fires, waits or is traced.
 
 use core::fmt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use blkproof_spec::fault::Event;
-use blkproof_spec::{ByteRange, ImageName, Length, Offset};
+use blkproof_spec::fault::{FaultRule, Firing};
+use blkproof_spec::{ImageName, Layer as Side, Length, Millis, Place, RuleName, Tag};
 
-use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult};
+use crate::block_device::{BlockDevice, Wait};
+use crate::desk::Desk;
+use crate::handle::{AboveFormat, Handle, Plain, Shared};
+use crate::layer::{Layer, RuleCount};
 use crate::media::{Media, Memory};
 use crate::mem_disk::MemDisk;
 use crate::pool::Pool;
 use crate::store::{Store, StoreError};
+use crate::trace::{Counters, TraceEntry};
 
 /// A store of memory disks.
 pub type MemStore = FaultStore<Memory>;
@@ -20,17 +28,37 @@ pub type MemStore = FaultStore<Memory>;
 ///
 /// Clones are handles to the same store: the harness keeps one and gives the subject another. Stores
 /// share nothing with each other but the pool that they were made with.
-pub struct FaultStore<M: Media>(Arc<Mutex<Inner<M>>>);
+pub struct FaultStore<M: Media> {
+    inner: Arc<Mutex<Inner<M>>>,
+    desk: Desk,
+}
 
 struct Inner<M: Media> {
     media: M,
-    images: BTreeMap<ImageName, Shared<M::Disk>>,
+    images: BTreeMap<ImageName, Image<M::Disk>>,
+    tracing: bool,
+    /// How many rules were ever installed.
+    rules: u64,
 }
 
-type Shared<D> = Arc<Mutex<D>>;
+/// What belongs to a name.
+struct Image<D> {
+    /// The device, if there is one and the store knows of it.
+    device: Option<Arc<Shared<D>>>,
+    /// The fault layer while there is no device.
+    parked: Option<Box<Layer>>,
+    /// The fault layer above the format, if it was ever announced.
+    above: Option<Arc<Shared<()>>>,
+}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl<D> Default for Image<D> {
+    fn default() -> Self {
+        Self {
+            device: None,
+            parked: None,
+            above: None,
+        }
+    }
 }
 
 impl FaultStore<Memory> {
@@ -40,19 +68,39 @@ impl FaultStore<Memory> {
         Self::on(Memory::new(pool))
     }
 
-    /// Returns a copy of the whole store that shares what neither side has changed since.
+    /// Returns a copy of the whole store, with its clock, its rules and what they remember. The two
+    /// share what neither has changed since. Open handles stay with the original.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let inner = lock(&self.0);
-        let copy = |disk: &Shared<MemDisk>| Arc::new(Mutex::new(lock(disk).snapshot()));
-        Self(Arc::new(Mutex::new(Inner {
+        let inner = self.lock();
+        let desk = self.desk.fork();
+        let fork = |image: &Image<MemDisk>| Image {
+            device: image
+                .device
+                .as_ref()
+                .map(|device| device.fork(&desk, MemDisk::snapshot)),
+            parked: image.parked.clone(),
+            above: image.above.as_ref().map(|above| above.fork(&desk, |()| ())),
+        };
+        let images = inner.images.iter();
+        let images = images.map(|(name, image)| (name.clone(), fork(image)));
+        let copy = Inner {
             media: inner.media.clone(),
-            images: inner
-                .images
-                .iter()
-                .map(|(name, disk)| (name.clone(), copy(disk)))
-                .collect(),
-        })))
+            images: images.collect(),
+            tracing: inner.tracing,
+            rules: inner.rules,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(copy)),
+            desk,
+        }
+    }
+
+    /// Returns a copy of a device's contents that changes no more.
+    pub fn snapshot(&self, name: &ImageName) -> Result<MemDisk, StoreError> {
+        let device = self.lock().device(name, &self.desk)?;
+        let slot = device.lock();
+        Ok(slot.disk.snapshot())
     }
 }
 
@@ -60,10 +108,20 @@ impl<M: Media> FaultStore<M> {
     /// Makes a store on `media`.
     #[must_use]
     pub fn on(media: M) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        let inner = Inner {
             media,
             images: BTreeMap::new(),
-        })))
+            tracing: false,
+            rules: 0,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            desk: Desk::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns a handle for the subject.
@@ -74,19 +132,203 @@ impl<M: Media> FaultStore<M> {
 
     /// Opens a device beneath its faults and its trace, for judges.
     pub fn plain(&self, name: &ImageName) -> Result<Box<dyn BlockDevice>, StoreError> {
-        Ok(Box::new(Handle(lock(&self.0).disk(name)?)))
+        Ok(Box::new(Plain(self.lock().device(name, &self.desk)?)))
+    }
+
+    /// Says that rules for `place` may come. Above a format a layer is only laid over images that are
+    /// opened when their place has been announced, or a rule for it installed; a rule that comes later
+    /// acts from the next opening on.
+    pub fn announce(&self, place: &Place) {
+        if place.layer == Side::Format {
+            self.lock().above(place, &self.desk);
+        }
+    }
+
+    /// Installs a rule behind those that are there. Its image need not exist yet.
+    pub fn install(&self, rule: &FaultRule) {
+        let mut inner = self.lock();
+        let sequence = inner.rules;
+        inner.rules += 1;
+        let install = |layer: &mut Option<Box<Layer>>| {
+            let fresh = || Box::new(Layer::new(rule.place.clone()));
+            layer.get_or_insert_with(fresh).install(rule, sequence);
+        };
+        match rule.place.layer {
+            Side::Format => inner.above(&rule.place, &self.desk).with_layer(install),
+            Side::File => {
+                let image = inner.images.entry(rule.place.image.clone()).or_default();
+                match &image.device {
+                    Some(device) => device.with_layer(install),
+                    None => install(&mut image.parked),
+                }
+            }
+        }
+    }
+
+    /// Removes all rules of this name, wherever they are, and tells whether there were any. Requests
+    /// that they delay or suspend may go on. `blkdebug`'s states stay as they are.
+    pub fn lift(&self, name: &RuleName) -> bool {
+        self.lift_where(Some(name))
+    }
+
+    /// Removes all rules. Requests that are delayed or suspended may go on.
+    pub fn lift_all(&self) {
+        self.lift_where(None);
+        self.desk.lock().end_all();
+    }
+
+    fn lift_where(&self, name: Option<&RuleName>) -> bool {
+        let mut found = false;
+        self.lock().each_layer(|layer| {
+            if let Some(layer) = layer {
+                found |= layer.lift(name, &self.desk);
+            }
+        });
+        found
+    }
+
+    /// Lets all requests go on that are suspended under `tag`, and tells whether there was one. A
+    /// request that ran into several breakpoints at once goes on when it is resumed under all tags.
+    pub fn resume(&self, tag: &Tag) -> bool {
+        self.desk.lock().resume(tag)
+    }
+
+    /// Tells whether a request is suspended under `tag`.
+    #[must_use]
+    pub fn is_suspended(&self, tag: &Tag) -> bool {
+        self.desk.lock().is_suspended(tag)
+    }
+
+    /// Lets virtual time pass.
+    pub fn tick(&self, span: Millis) {
+        self.desk.lock().tick(span);
+    }
+
+    /// Returns the virtual time since the store was made.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.desk.lock().now
+    }
+
+    /// Moves the rules' doings since the last call to the end of `firings`, in their order.
+    pub fn drain_ledger(&self, firings: &mut Vec<Firing>) {
+        firings.append(&mut self.desk.lock().ledger);
+    }
+
+    /// Returns an account of every rule that was ever installed, in order of installation.
+    #[must_use]
+    pub fn rule_counts(&self) -> Vec<RuleCount> {
+        let mut counts = Vec::new();
+        self.lock().each_layer(|layer| {
+            if let Some(layer) = layer {
+                layer.counts(&mut counts);
+            }
+        });
+        counts.sort_unstable_by_key(|count| count.sequence);
+        counts
+    }
+
+    /// Returns how many requests reached a device through its faults since it was made.
+    pub fn counters(&self, name: &ImageName) -> Result<Counters, StoreError> {
+        let device = self.lock().device(name, &self.desk)?;
+        let slot = device.lock();
+        Ok(slot.counters)
+    }
+
+    /// Switches the trace, which is off at first, on or off.
+    pub fn set_tracing(&self, tracing: bool) {
+        let mut inner = self.lock();
+        inner.tracing = tracing;
+        for (name, image) in &mut inner.images {
+            let place = |layer| Place {
+                image: name.clone(),
+                layer,
+            };
+            let switch = |layer: &mut Option<Box<Layer>>, side| {
+                let layer = layer.get_or_insert_with(|| Box::new(Layer::new(place(side))));
+                layer.set_tracing(tracing);
+            };
+            match &image.device {
+                Some(device) => device.with_layer(|layer| switch(layer, Side::File)),
+                None => switch(&mut image.parked, Side::File),
+            }
+            if let Some(above) = &image.above {
+                above.with_layer(|layer| switch(layer, Side::Format));
+            }
+        }
+    }
+
+    /// Moves what was traced since the last call to the end of `entries`, in order.
+    pub fn drain_trace(&self, entries: &mut Vec<TraceEntry>) {
+        entries.append(&mut self.desk.lock().trace);
     }
 }
 
 impl<M: Media> Inner<M> {
-    fn disk(&mut self, name: &ImageName) -> Result<Shared<M::Disk>, StoreError> {
-        if let Some(disk) = self.images.get(name) {
-            return Ok(Arc::clone(disk));
+    /// Returns the device of this name.
+    fn device(
+        &mut self,
+        name: &ImageName,
+        desk: &Desk,
+    ) -> Result<Arc<Shared<M::Disk>>, StoreError> {
+        if let Some(device) = self.known(name) {
+            return Ok(device);
         }
-        let disk = Arc::new(Mutex::new(self.media.find(name)?));
-        self.images.insert(name.clone(), Arc::clone(&disk));
-        Ok(disk)
+        let disk = self.media.find(name)?;
+        Ok(self.add(name, disk, desk))
     }
+
+    fn known(&self, name: &ImageName) -> Option<Arc<Shared<M::Disk>>> {
+        self.images.get(name)?.device.clone()
+    }
+
+    /// Makes a disk the device of this name, behind the rules that wait for it.
+    fn add(&mut self, name: &ImageName, disk: M::Disk, desk: &Desk) -> Arc<Shared<M::Disk>> {
+        let image = self.images.entry(name.clone()).or_default();
+        let mut layer = image.parked.take();
+        if self.tracing {
+            let place = Place {
+                image: name.clone(),
+                layer: Side::File,
+            };
+            let layer = layer.get_or_insert_with(|| Box::new(Layer::new(place)));
+            layer.set_tracing(true);
+        }
+        let device = Shared::new(disk, layer, desk);
+        image.device = Some(Arc::clone(&device));
+        device
+    }
+
+    /// Returns the layer above a format, made if it was not there.
+    fn above(&mut self, place: &Place, desk: &Desk) -> Arc<Shared<()>> {
+        let image = self.images.entry(place.image.clone()).or_default();
+        let tracing = self.tracing;
+        let above = image.above.get_or_insert_with(|| {
+            let mut layer = Box::new(Layer::new(place.clone()));
+            layer.set_tracing(tracing);
+            Shared::new((), Some(layer), desk)
+        });
+        Arc::clone(above)
+    }
+
+    /// Visits the layer of every place.
+    fn each_layer(&mut self, mut visit: impl FnMut(&mut Option<Box<Layer>>)) {
+        for image in self.images.values_mut() {
+            match &image.device {
+                Some(device) => device.with_layer(&mut visit),
+                None => visit(&mut image.parked),
+            }
+            if let Some(above) = &image.above {
+                above.with_layer(&mut visit);
+            }
+        }
+    }
+}
+
+/// Opens a device.
+fn opened<D: BlockDevice + 'static>(device: Arc<Shared<D>>) -> Box<dyn BlockDevice> {
+    device.opened();
+    Box::new(Handle(device))
 }
 
 impl<M: Media> Store for FaultStore<M> {
@@ -95,29 +337,33 @@ impl<M: Media> Store for FaultStore<M> {
         name: &ImageName,
         size: Length,
     ) -> Result<Box<dyn BlockDevice>, StoreError> {
-        let mut inner = lock(&self.0);
-        if inner.images.contains_key(name) {
+        let mut inner = self.lock();
+        if inner.known(name).is_some() {
             return Err(StoreError::Exists(name.clone()));
         }
-        let disk = Arc::new(Mutex::new(inner.media.create(name, size)?));
-        inner.images.insert(name.clone(), Arc::clone(&disk));
-        Ok(Box::new(Handle(disk)))
+        let disk = inner.media.create(name, size)?;
+        Ok(opened(inner.add(name, disk, &self.desk)))
     }
 
     fn open(&mut self, name: &ImageName) -> Result<Box<dyn BlockDevice>, StoreError> {
-        self.plain(name)
+        Ok(opened(self.lock().device(name, &self.desk)?))
     }
 
     fn remove(&mut self, name: &ImageName) -> Result<(), StoreError> {
-        let mut inner = lock(&self.0);
-        inner.disk(name)?;
-        inner.images.remove(name);
-        inner.media.remove(name)
+        let mut inner = self.lock();
+        let device = inner.device(name, &self.desk)?;
+        inner.media.remove(name)?;
+        let image = inner.images.entry(name.clone()).or_default();
+        image.device = None;
+        image.parked = device.with_layer(Option::take);
+        Ok(())
     }
 
     fn list(&self) -> Vec<ImageName> {
-        let inner = lock(&self.0);
-        let mut names: Vec<_> = inner.images.keys().cloned().collect();
+        let inner = self.lock();
+        let known = inner.images.iter();
+        let known = known.filter(|(_, image)| image.device.is_some());
+        let mut names: Vec<_> = known.map(|(name, _)| name.clone()).collect();
         names.extend(inner.media.list());
         names.sort_unstable();
         names.dedup();
@@ -126,72 +372,33 @@ impl<M: Media> Store for FaultStore<M> {
 
     fn above_format(
         &mut self,
-        _: &ImageName,
+        name: &ImageName,
         format: Box<dyn BlockDevice>,
     ) -> Box<dyn BlockDevice> {
-        format
+        let inner = self.lock();
+        let Some(place) = inner.images.get(name).and_then(|image| image.above.clone()) else {
+            return format;
+        };
+        place.opened();
+        Box::new(AboveFormat { format, place })
+    }
+
+    fn is_over(&self, wait: &Wait) -> bool {
+        self.desk.lock().is_over(wait)
     }
 }
 
 impl<M: Media> Clone for FaultStore<M> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            inner: Arc::clone(&self.inner),
+            desk: self.desk.clone(),
+        }
     }
 }
 
 impl<M: Media> fmt::Debug for FaultStore<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FaultStore").field(&self.list()).finish()
-    }
-}
-
-/// An open device. Handles to one name share the device.
-struct Handle<D>(Shared<D>);
-
-impl<D: BlockDevice> BlockDevice for Handle<D> {
-    fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()> {
-        lock(&self.0).read_at(offset, buf)
-    }
-
-    fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
-        lock(&self.0).write_at(offset, data, durability)
-    }
-
-    fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()> {
-        lock(&self.0).write_compressed(offset, data)
-    }
-
-    fn write_zeroes(&mut self, range: ByteRange, unmap: bool) -> IoResult<()> {
-        lock(&self.0).write_zeroes(range, unmap)
-    }
-
-    fn discard(&mut self, range: ByteRange) -> IoResult<()> {
-        lock(&self.0).discard(range)
-    }
-
-    fn flush(&mut self) -> IoResult<()> {
-        lock(&self.0).flush()
-    }
-
-    fn size(&self) -> Length {
-        lock(&self.0).size()
-    }
-
-    fn set_size(&mut self, size: Length) -> IoResult<()> {
-        lock(&self.0).set_size(size)
-    }
-
-    fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
-        lock(&self.0).block_status(range)
-    }
-
-    fn event(&mut self, event: Event) -> IoResult<()> {
-        lock(&self.0).event(event)
-    }
-}
-
-impl<D: BlockDevice> fmt::Debug for Handle<D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Handle").field(&self.0).finish()
     }
 }

@@ -17,11 +17,23 @@ mod mem_disk;
 
 mod media;
 
+mod range_set;
+
+mod trace;
+
+mod desk;
+
+mod layer;
+
+mod handle;
+
 mod fault_store;
 
 pub use block_device::{BlockDevice, BlockStatus, Durability, IoError, IoResult, StatusKind, Wait};
 pub use fault_store::{FaultStore, MemStore};
+pub use layer::RuleCount;
 pub use media::{Media, Memory};
 pub use mem_disk::MemDisk;
 pub use pool::{PAGE, Pool};
 pub use store::{Store, StoreError};
+pub use trace::{Counters, TraceEntry, Traced};

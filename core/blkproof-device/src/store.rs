@@ -4,7 +4,7 @@ use core::fmt;
 
 use blkproof_spec::{Errno, ImageName, Length};
 
-use crate::block_device::BlockDevice;
+use crate::block_device::{BlockDevice, Wait};
 
 /// A folder of image files, as a subject sees it.
 ///
@@ -36,6 +36,10 @@ pub trait Store: fmt::Debug + Send {
         name: &ImageName,
         format: Box<dyn BlockDevice>,
     ) -> Box<dyn BlockDevice>;
+
+    /// Tells whether what a request waits for has come about, or the rule that held it is gone. A
+    /// suspended request must not be made again before; a delayed one that is, waits on.
+    fn is_over(&self, wait: &Wait) -> bool;
 }
 
 /// Why a store could not do what it was asked for.

@@ -1,0 +1,120 @@
+//! What the devices of one store share: the virtual clock, the ledger, the trace, and who waits.
+//!
+//! Requests come here only when something fires, waits or is traced.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use blkproof_spec::fault::Firing;
+use blkproof_spec::{Millis, Tag};
+
+use crate::block_device::Wait;
+use crate::trace::TraceEntry;
+
+/// A handle to a store's desk.
+#[derive(Clone, Default)]
+pub(crate) struct Desk(Arc<Mutex<Files>>);
+
+/// What lies on a desk.
+#[derive(Clone, Default)]
+pub(crate) struct Files {
+    pub(crate) now: Millis,
+    pub(crate) ledger: Vec<Firing>,
+    pub(crate) trace: Vec<TraceEntry>,
+    suspended: Vec<Suspension>,
+    delayed: Vec<Delay>,
+}
+
+/// A request that breakpoints hold.
+#[derive(Clone)]
+struct Suspension {
+    /// The tag that the caller was told to wait for.
+    told: Tag,
+    /// The tags that still hold it. One event can run into several breakpoints.
+    tags: Vec<Tag>,
+}
+
+/// A request that a rule delays.
+#[derive(Clone)]
+struct Delay {
+    until: Millis,
+    rule: u64,
+}
+
+impl Desk {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Files> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a desk of its own with copies of everything.
+    pub(crate) fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.lock().clone())))
+    }
+}
+
+impl Files {
+    /// Notes that a request ran into breakpoints, and returns what its caller has to wait for.
+    pub(crate) fn suspend(&mut self, tags: Vec<Tag>) -> Wait {
+        let told = tags
+            .first()
+            .expect("a request is suspended by a breakpoint")
+            .clone();
+        self.suspended.push(Suspension {
+            told: told.clone(),
+            tags,
+        });
+        Wait::Tag(told)
+    }
+
+    /// Notes that the rule of this sequence number delays a request.
+    pub(crate) fn delay(&mut self, span: Millis, rule: u64) -> Wait {
+        let until = Millis(self.now.0.saturating_add(span.0));
+        self.delayed.push(Delay { until, rule });
+        Wait::Until(until)
+    }
+
+    /// Lets the requests that `tag` holds go on, and tells whether there was one.
+    pub(crate) fn resume(&mut self, tag: &Tag) -> bool {
+        let found = self.is_suspended(tag);
+        for suspension in &mut self.suspended {
+            suspension.tags.retain(|held| held != tag);
+        }
+        self.suspended
+            .retain(|suspension| !suspension.tags.is_empty());
+        found
+    }
+
+    /// Lets all requests go on that the rule of this sequence number delays.
+    pub(crate) fn end_delays(&mut self, rule: u64) {
+        self.delayed.retain(|delay| delay.rule != rule);
+    }
+
+    /// Lets everything go on.
+    pub(crate) fn end_all(&mut self) {
+        self.suspended.clear();
+        self.delayed.clear();
+    }
+
+    /// Tells whether a request is suspended under `tag`.
+    pub(crate) fn is_suspended(&self, tag: &Tag) -> bool {
+        self.suspended
+            .iter()
+            .any(|suspension| suspension.tags.contains(tag))
+    }
+
+    /// Tells whether what `wait` says has come about, or the rule that demanded it is gone.
+    pub(crate) fn is_over(&self, wait: &Wait) -> bool {
+        match wait {
+            Wait::Tag(tag) => !self.suspended.iter().any(|held| held.told == *tag),
+            Wait::Until(time) => {
+                self.now >= *time || !self.delayed.iter().any(|delay| delay.until == *time)
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn tick(&mut self, span: Millis) {
+        self.now = Millis(self.now.0.saturating_add(span.0));
+        let now = self.now;
+        self.delayed.retain(|delay| delay.until > now);
+    }
+}

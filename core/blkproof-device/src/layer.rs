@@ -1,0 +1,405 @@
+//! The fault layer of one place: the rules, what they remember, and how they act on requests.
+//!
+//! A request first raises the write path's own event, then `blkdebug`'s rules decide, then the
+//! extended rules in the order of installation; at most one acts. An extended rule counts each request
+//! that it matches, also one that another rule acts on, so that rules do not move each other. What a
+//! rule spoils is kept beside the bytes (rot, stale contents) or is the write's own doing (torn,
+//! misdirected): lifting a rule leaves no trace but what was written.
+//!
+//! A request that has to wait is remembered by its kind and range. When it is made again after the
+//! wait, it goes on where it stopped and meets no rule twice. Two requests of the same kind and range
+//! that are in flight together cannot be told apart: the first to come back takes the first's turn.
+
+mod before;
+mod blkdebug;
+mod chance;
+mod effect;
+mod entry;
+mod request;
+
+use blkproof_spec::fault::{Effect, Event, Firing, Rule};
+use blkproof_spec::{ByteRange, Errno, FaultRule, IoType, Place, RuleName};
+
+use crate::block_device::{BlockDevice, IoError, IoResult, Wait};
+use crate::desk::Desk;
+use crate::trace::{TraceEntry, Traced};
+use before::Before;
+use blkdebug::Blkdebug;
+use entry::{Entry, Watch};
+
+pub(crate) use request::{Io, Request};
+
+/// The fault layer of one place.
+#[derive(Clone)]
+pub(crate) struct Layer {
+    place: Place,
+    tracing: bool,
+    entries: Vec<Entry>,
+    blkdebug: Blkdebug,
+    watch: [Watch; IoType::ALL.len()],
+    held: Vec<Held>,
+    before: Option<Before>,
+    /// Whether a bit rot rule is there, which has to be told of every write.
+    rots: bool,
+}
+
+/// A request that waits.
+#[derive(Clone)]
+struct Held {
+    request: Request,
+    wait: Wait,
+    stage: Stage,
+}
+
+/// Where a request that was made again goes on.
+#[derive(Clone)]
+enum Stage {
+    /// At the start: it did not wait.
+    Start,
+    /// Behind the event of its start.
+    Raised,
+    /// Behind the rule that delayed it.
+    Delayed,
+    /// Behind everything: this is how it ended.
+    Done(Result<(), Errno>),
+}
+
+/// What a rule account says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleCount {
+    /// The rule.
+    pub rule: FaultRule,
+    /// How many requests or events it matched: for an error rule of `blkdebug` how often it was
+    /// activated.
+    pub matched: u64,
+    /// How often it acted.
+    pub fired: u64,
+    /// Whether it is still there, neither used up nor lifted.
+    pub live: bool,
+    pub(crate) sequence: u64,
+}
+
+impl Layer {
+    pub(crate) fn new(place: Place) -> Self {
+        Self {
+            place,
+            tracing: false,
+            entries: Vec::new(),
+            blkdebug: Blkdebug::default(),
+            watch: Default::default(),
+            held: Vec::new(),
+            before: None,
+            rots: false,
+        }
+    }
+
+    /// Tells whether requests need not come here at all.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.tracing && self.held.is_empty() && !self.entries.iter().any(|entry| entry.live)
+    }
+
+    /// Returns the events that have to come here, as bits.
+    pub(crate) fn events(&self) -> u64 {
+        if self.tracing {
+            u64::MAX
+        } else {
+            self.blkdebug.events()
+        }
+    }
+
+    pub(crate) fn set_tracing(&mut self, tracing: bool) {
+        self.tracing = tracing;
+    }
+
+    /// Adds a rule behind those that are there.
+    pub(crate) fn install(&mut self, rule: &FaultRule, sequence: u64) {
+        let index = self.entries.len();
+        match &rule.rule {
+            Rule::Extended(extended) => {
+                for kind in IoType::ALL {
+                    self.watch[*kind as usize].install(*kind, extended, index);
+                }
+                self.rots |= matches!(extended.effect, Effect::BitRot { .. });
+                if extended.effect == Effect::StaleRead {
+                    self.before.get_or_insert_with(Before::new);
+                }
+            }
+            other => {
+                let event = event_of(other).expect("only extended rules have no event");
+                self.blkdebug.install(event, index);
+            }
+        }
+        self.entries.push(Entry::new(rule, sequence));
+    }
+
+    /// Removes the rules of this name, or all, and tells whether there were any. What they hold goes on.
+    pub(crate) fn lift(&mut self, name: Option<&RuleName>, desk: &Desk) -> bool {
+        let mut found = false;
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            if name.is_some() && entry.rule.name.as_ref() != name {
+                continue;
+            }
+            let (live, sequence) = (entry.live, entry.sequence);
+            let tag = match &entry.rule.rule {
+                Rule::Break { tag, .. } => Some(tag.clone()),
+                _ => None,
+            };
+            if live {
+                found = true;
+                self.forget(index);
+            }
+            let mut files = desk.lock();
+            files.end_delays(sequence);
+            if let Some(tag) = tag {
+                found |= files.resume(&tag);
+            }
+        }
+        self.drop_overlays();
+        found
+    }
+
+    /// Takes a rule out of the indices.
+    fn forget(&mut self, index: usize) {
+        let entry = &mut self.entries[index];
+        entry.live = false;
+        match event_of(&entry.rule.rule) {
+            Some(event) => self.blkdebug.forget(event, index),
+            None => {
+                for watch in &mut self.watch {
+                    watch.forget(index);
+                }
+            }
+        }
+    }
+
+    /// Gives up what no rule needs any more.
+    fn drop_overlays(&mut self) {
+        let needed = |wanted: fn(Effect) -> bool| {
+            let live = self.entries.iter().filter(|entry| entry.live);
+            live.filter_map(Entry::extended)
+                .any(|extended| wanted(extended.effect))
+        };
+        self.rots = needed(|effect| matches!(effect, Effect::BitRot { .. }));
+        if !needed(|effect| effect == Effect::StaleRead) {
+            self.before = None;
+        }
+    }
+
+    /// Adds the account of every rule that was ever here.
+    pub(crate) fn counts(&self, counts: &mut Vec<RuleCount>) {
+        counts.extend(self.entries.iter().map(|entry| RuleCount {
+            rule: entry.rule.clone(),
+            matched: entry.matched,
+            fired: entry.fired,
+            live: entry.live,
+            sequence: entry.sequence,
+        }));
+    }
+
+    /// Raises the event of an opening. There is no request that a breakpoint could suspend then: one is
+    /// used up without effect.
+    pub(crate) fn opened(&mut self, desk: &Desk) {
+        self.blkdebug.raise(Event::None, &mut self.entries);
+        self.trace(Traced::Event(Event::None), &Ok(()), desk);
+    }
+
+    /// Raises an event.
+    pub(crate) fn event(&mut self, event: Event, desk: &Desk) -> IoResult<()> {
+        let tags = self.blkdebug.raise(event, &mut self.entries);
+        let result = if tags.is_empty() {
+            Ok(())
+        } else {
+            Err(IoError::Wait(desk.lock().suspend(tags)))
+        };
+        self.trace(Traced::Event(event), &result, desk);
+        result
+    }
+
+    /// Notes a change of size, which no rule acts on.
+    pub(crate) fn resized(&mut self, traced: Traced, result: &IoResult<()>, desk: &Desk) {
+        self.trace(traced, result, desk);
+    }
+
+    /// Carries out a request as the rules will have it.
+    pub(crate) fn request<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        range: ByteRange,
+        mut io: Io<'_>,
+        desk: &Desk,
+    ) -> IoResult<()> {
+        let request = Request {
+            kind: io.kind(),
+            range,
+        };
+        let result = self.pass(disk, request, &mut io, desk);
+        self.trace(Traced::Request(request.kind, range), &result, desk);
+        result
+    }
+
+    /// Takes a request through its stages, from the one where it stopped.
+    fn pass<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        request: Request,
+        io: &mut Io<'_>,
+        desk: &Desk,
+    ) -> IoResult<()> {
+        let (start, done) = own_events(request.kind);
+        let mut stage = self.stage(request, desk)?;
+        if let (Stage::Start, Some(event)) = (&stage, start) {
+            self.own_event(event, request, Stage::Raised, desk)?;
+        }
+        let result = match stage {
+            Stage::Start | Stage::Raised => self.decide(disk, request, io, desk),
+            Stage::Delayed => self.change(disk, request.range, io),
+            Stage::Done(result) => return result.map_err(IoError::Failed),
+        };
+        let settled = match result {
+            Ok(()) => Ok(()),
+            Err(IoError::Failed(errno)) => Err(errno),
+            // The request comes back, and its end is raised then.
+            Err(IoError::Wait(_)) => return result,
+        };
+        if let Some(event) = done {
+            stage = Stage::Done(settled);
+            self.own_event(event, request, stage, desk)?;
+        }
+        result
+    }
+
+    /// Raises an event of the write path, and remembers the request if a breakpoint holds it there.
+    fn own_event(
+        &mut self,
+        event: Event,
+        request: Request,
+        stage: Stage,
+        desk: &Desk,
+    ) -> IoResult<()> {
+        let result = self.event(event, desk);
+        if let Err(IoError::Wait(wait)) = &result {
+            self.hold(request, wait.clone(), stage);
+        }
+        result
+    }
+
+    fn hold(&mut self, request: Request, wait: Wait, stage: Stage) {
+        self.held.push(Held {
+            request,
+            wait,
+            stage,
+        });
+    }
+
+    /// Returns where a request goes on: at the start unless it waited here before.
+    fn stage(&mut self, request: Request, desk: &Desk) -> IoResult<Stage> {
+        let Some(index) = self.held.iter().position(|held| held.request == request) else {
+            return Ok(Stage::Start);
+        };
+        let wait = &self.held[index].wait;
+        if !desk.lock().is_over(wait) {
+            return Err(IoError::Wait(wait.clone()));
+        }
+        Ok(self.held.remove(index).stage)
+    }
+
+    /// Has the rules decide on a request, and carries it out accordingly.
+    fn decide<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        request: Request,
+        io: &mut Io<'_>,
+        desk: &Desk,
+    ) -> IoResult<()> {
+        let mut outcome = None;
+        if let Some(index) = self.blkdebug.acting(&request) {
+            outcome = Some(match self.inject(index, &request, desk) {
+                Some(errno) => Err(IoError::Failed(errno)),
+                None => self.change(disk, request.range, io),
+            });
+        }
+        if !self.watch[request.kind as usize].is_empty() {
+            outcome = self.extended(disk, request, io, outcome, desk);
+        }
+        outcome.unwrap_or_else(|| self.change(disk, request.range, io))
+    }
+
+    /// Has an error rule of `blkdebug` act, and returns its error.
+    fn inject(&mut self, index: usize, request: &Request, desk: &Desk) -> Option<Errno> {
+        let Rule::InjectError(inject) = self.entries[index].rule.rule else {
+            return None;
+        };
+        self.fire(index, request, inject.errno, desk);
+        if inject.once {
+            self.forget(index);
+        }
+        inject.errno
+    }
+
+    /// Shows a request to the extended rules; the first that acts, if nothing did before, decides.
+    fn extended<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        request: Request,
+        io: &mut Io<'_>,
+        mut outcome: Option<IoResult<()>>,
+        desk: &Desk,
+    ) -> Option<IoResult<()>> {
+        let mut from = 0;
+        let kind = request.kind as usize;
+        while let Some((index, next)) = self.watch[kind].next(from, &request) {
+            from = next;
+            let entry = &mut self.entries[index];
+            let extended = *entry
+                .extended()
+                .expect("only extended rules watch requests");
+            if entry.selects(extended.when, &request) && outcome.is_none() {
+                outcome = self.act(disk, index, extended.effect, request, io, desk);
+            }
+        }
+        outcome
+    }
+
+    /// Enters in the ledger that a rule acted.
+    fn fire(&mut self, index: usize, request: &Request, errno: Option<Errno>, desk: &Desk) {
+        let entry = &mut self.entries[index];
+        entry.fired += 1;
+        desk.lock().ledger.push(Firing {
+            place: self.place.clone(),
+            name: entry.rule.name.clone(),
+            kind: request.kind,
+            range: request.range,
+            errno,
+            verdict: entry.rule.rule.verdict(),
+        });
+    }
+
+    fn trace(&mut self, what: Traced, result: &IoResult<()>, desk: &Desk) {
+        if self.tracing {
+            desk.lock().trace.push(TraceEntry {
+                place: self.place.clone(),
+                what,
+                result: result.clone(),
+            });
+        }
+    }
+}
+
+/// Returns the event of a rule of `blkdebug`.
+fn event_of(rule: &Rule) -> Option<Event> {
+    match rule {
+        Rule::SetState { event, .. } | Rule::Break { event, .. } => Some(*event),
+        Rule::InjectError(inject) => Some(inject.event),
+        Rule::Extended(_) => None,
+    }
+}
+
+/// Returns the events that the write path raises before and after a request of this kind.
+fn own_events(kind: IoType) -> (Option<Event>, Option<Event>) {
+    match kind {
+        IoType::Write => (Some(Event::Pwritev), Some(Event::PwritevDone)),
+        IoType::WriteZeroes => (Some(Event::PwritevZero), Some(Event::PwritevDone)),
+        _ => (None, None),
+    }
+}

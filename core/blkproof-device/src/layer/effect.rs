@@ -1,0 +1,254 @@
+//! What extended rules do to requests.
+
+use blkproof_spec::fault::{Effect, Kept};
+use blkproof_spec::{ByteRange, Errno, Millis, SECTOR};
+
+use super::chance;
+use super::entry::Entry;
+use super::request::{Io, Request};
+use super::{Layer, Stage};
+use crate::block_device::{BlockDevice, IoError, IoResult, StatusKind};
+use crate::desk::Desk;
+use crate::pool::PAGE;
+
+/// How many pieces a torn request has at most: one per sector up to 2 MiB. Larger ones, which only
+/// zeroes and discards are in practice, are torn in larger pieces, so that they cost no more.
+const PIECES: u64 = 4096;
+
+impl Layer {
+    /// Has an extended rule act on a request. `None` if there is nothing that it could do.
+    pub(super) fn act<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        index: usize,
+        effect: Effect,
+        request: Request,
+        io: &mut Io<'_>,
+        desk: &Desk,
+    ) -> Option<IoResult<()>> {
+        let range = request.range;
+        let mut fails_with = None;
+        let result = match effect {
+            Effect::Error(errno) => {
+                fails_with = Some(errno);
+                Ok(())
+            }
+            Effect::Delay(span) => return Some(self.delay(index, request, span, desk)),
+            Effect::Partial { bytes, errno } => {
+                fails_with = Some(errno);
+                let first = ByteRange::new(range.start, range.len.min(bytes));
+                self.change_part(disk, range, first, io)
+            }
+            Effect::Torn { kept, errno } => {
+                fails_with = Some(errno);
+                self.tear(disk, range, kept, io)
+            }
+            Effect::AppliedButFailed(errno) => {
+                fails_with = Some(errno);
+                self.change(disk, range, io)
+            }
+            Effect::Misdirected { by } => self.misdirect(disk, range, by, io),
+            Effect::Phantom | Effect::LyingFlush => Ok(()),
+            Effect::BitRot { seed } => return self.rot(disk, index, seed, request, io, desk),
+            Effect::StaleRead => return self.stale(disk, index, request, io, desk),
+            Effect::Capacity { bytes } => {
+                if fits(disk, range, bytes) {
+                    return None;
+                }
+                fails_with = Some(Errno::ENOSPC);
+                Ok(())
+            }
+        };
+        self.fire(index, &request, fails_with, desk);
+        Some(match fails_with {
+            Some(errno) => Err(IoError::Failed(errno)),
+            None => result,
+        })
+    }
+
+    /// Carries out a request, and keeps account of what it changes.
+    pub(super) fn change<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        range: ByteRange,
+        io: &mut Io<'_>,
+    ) -> IoResult<()> {
+        let changes = io.changes();
+        if changes && let Some(before) = &mut self.before {
+            before.save(disk, range);
+        }
+        let result = io.carry_out(disk, range);
+        if changes && self.rots {
+            let rotting = |entry: &&mut Entry| {
+                let extended = entry.extended();
+                entry.live
+                    && extended.is_some_and(|rule| matches!(rule.effect, Effect::BitRot { .. }))
+            };
+            for entry in self.entries.iter_mut().filter(rotting) {
+                entry.sound.insert(range.outward(SECTOR));
+            }
+        }
+        result
+    }
+
+    /// Carries out a request on a part of its range.
+    fn change_part<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        range: ByteRange,
+        part: ByteRange,
+        io: &mut Io<'_>,
+    ) -> IoResult<()> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        self.change(disk, part, &mut io.part(range, part))
+    }
+
+    fn delay(&mut self, index: usize, request: Request, span: Millis, desk: &Desk) -> IoResult<()> {
+        let sequence = self.entries[index].sequence;
+        self.fire(index, &request, None, desk);
+        let wait = desk.lock().delay(span, sequence);
+        self.hold(request, wait.clone(), Stage::Delayed);
+        Err(IoError::Wait(wait))
+    }
+
+    /// Applies the pieces of a request that are kept.
+    fn tear<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        range: ByteRange,
+        kept: Kept,
+        io: &mut Io<'_>,
+    ) -> IoResult<()> {
+        let unit = range.len.div_ceil(PIECES).next_multiple_of(SECTOR);
+        let whole = range.outward(unit);
+        let count = whole.len / unit;
+        for index in 0..count {
+            let piece = ByteRange::new(whole.start + index * unit, unit);
+            if keeps(kept, index, count, piece.start / SECTOR) {
+                self.change_part(disk, range, piece.intersect(range), io)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out a write elsewhere; what would lie outside the device is lost.
+    fn misdirect<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        range: ByteRange,
+        by: i64,
+        io: &mut Io<'_>,
+    ) -> IoResult<()> {
+        let size = disk.size().0;
+        let start = i128::from(range.start) + i128::from(by);
+        let end = i128::from(range.end()) + i128::from(by);
+        let on_device =
+            |position: i128| u64::try_from(position.max(0)).unwrap_or(u64::MAX).min(size);
+        let target = ByteRange::between(on_device(start), on_device(end));
+        if target.is_empty() {
+            return Ok(());
+        }
+        let back = target.start.saturating_add_signed(by.saturating_neg());
+        let part = ByteRange::new(back, target.len);
+        self.change(disk, target, &mut io.part(range, part))
+    }
+
+    /// Carries out a read, and flips the bits that have rotted.
+    fn rot<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        index: usize,
+        seed: u64,
+        request: Request,
+        io: &mut Io<'_>,
+        desk: &Desk,
+    ) -> Option<IoResult<()>> {
+        let sectors = request.range.outward(SECTOR);
+        let sound = &self.entries[index].sound;
+        let flipped = (sectors.start / SECTOR..sectors.end() / SECTOR)
+            .filter(|sector| !sound.contains(sector * SECTOR))
+            .filter_map(|sector| Some(sector * SECTOR * 8 + chance::rotten_bit(seed, sector)?))
+            .filter(|bit| request.range.contains(bit / 8))
+            .collect::<Vec<_>>();
+        if flipped.is_empty() {
+            return None;
+        }
+        let result = io.carry_out(disk, request.range);
+        if let (Ok(()), Io::Read(buf)) = (&result, io) {
+            for bit in flipped {
+                let byte = bit / 8 - request.range.start;
+                buf[usize::try_from(byte).expect("it lies in the buffer")] ^= 1 << (bit % 8);
+            }
+            self.fire(index, &request, None, desk);
+        }
+        Some(result)
+    }
+
+    /// Carries out a read, and puts what stood there before over it.
+    fn stale<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        index: usize,
+        request: Request,
+        io: &mut Io<'_>,
+        desk: &Desk,
+    ) -> Option<IoResult<()>> {
+        let before = self.before.as_mut()?;
+        if !before.covers(request.range) {
+            return None;
+        }
+        let result = io.carry_out(disk, request.range);
+        if let (Ok(()), Io::Read(buf)) = (&result, io)
+            && before.restore(request.range, buf)
+        {
+            self.fire(index, &request, None, desk);
+        }
+        Some(result)
+    }
+}
+
+/// Tells whether a torn write keeps its piece at `index` of `count`.
+fn keeps(kept: Kept, index: u64, count: u64, sector: u64) -> bool {
+    match kept {
+        Kept::Left => index < count.div_ceil(2),
+        Kept::Right => index >= count / 2,
+        Kept::Middle => {
+            let quarter = count.div_ceil(4);
+            quarter <= index && index < count - quarter
+        }
+        Kept::Some(seed) => chance::keeps(seed, sector),
+    }
+}
+
+/// Tells whether a device that holds at most `capacity` bytes of data, in whole pages, can take a write.
+fn fits<D: BlockDevice + ?Sized>(disk: &mut D, range: ByteRange, capacity: u64) -> bool {
+    let pages = range.outward(PAGE);
+    let fresh = pages.len - data_in(disk, pages);
+    let whole = ByteRange::new(0, disk.size().0).outward(PAGE);
+    fresh == 0 || data_in(disk, whole).saturating_add(fresh) <= capacity
+}
+
+/// Returns how many bytes of `range`, which consists of whole pages, lie on pages with data.
+fn data_in<D: BlockDevice + ?Sized>(disk: &mut D, range: ByteRange) -> u64 {
+    let mut data = 0;
+    let mut position = range.start;
+    while position < range.end() {
+        let rest = ByteRange::between(position, range.end());
+        let inside = rest.intersect(ByteRange::new(0, disk.size().0));
+        if inside.is_empty() {
+            break;
+        }
+        let Ok(status) = disk.block_status(inside) else {
+            break;
+        };
+        let end = position + status.len.0;
+        if status.kind == StatusKind::Data {
+            let run = ByteRange::between(position, end).outward(PAGE);
+            data += run.intersect(rest).len;
+        }
+        position = end;
+    }
+    data
+}
