@@ -6,10 +6,16 @@
 
 mod subject;
 
+mod inspect;
+
+mod outcome;
+
 pub mod text;
 
 pub mod generate;
 
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;
+pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};
+pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
 pub use subject::{Subject, SubjectError};
