@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use blkproof_device::{BlockDevice, Store, FaultStore, Media, StoreError};
+use blkproof_device::{BlockDevice, FaultStore, Media, Store, StoreError};
 use blkproof_spec::{ByteRange, Format, ImageName, Length};
 
 /// The images of a store, beneath their faults.

@@ -12,10 +12,13 @@ mod outcome;
 
 pub mod text;
 
+mod run;
+
 pub mod generate;
 
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;
 pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};
 pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
+pub use run::{Options, Runner, sha256_hex};
 pub use subject::{Subject, SubjectError};

@@ -90,7 +90,7 @@ pub struct Failure {
 #[non_exhaustive]
 pub enum Finding {
     /// A property does not hold, says the model.
-    Violation(Violation),
+    Violation(Box<Violation>),
     /// The scenario says otherwise.
     Expectation {
         /// What is meant, as a noun: `reply`, `count`, `event`.
@@ -179,7 +179,9 @@ impl Failure {
     /// Tells whether this property is among those that do not hold.
     #[must_use]
     pub fn breaks(&self, property: &str) -> bool {
-        self.findings.iter().any(|finding| finding.name() == property)
+        self.findings
+            .iter()
+            .any(|finding| finding.name() == property)
     }
 }
 
@@ -190,9 +192,7 @@ impl Moment {
         match self {
             Self::Preparing => "preparing",
             Self::Opening => "opening",
-            Self::Step(number) => {
-                step(scenario, *number).map_or("step", |action| keyword(action))
-            }
+            Self::Step(number) => step(scenario, *number).map_or("step", |action| keyword(action)),
             Self::Cleanup(_) => "cleanup",
             Self::End => "end",
         }
