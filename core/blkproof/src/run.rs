@@ -35,6 +35,7 @@ use crate::subject::Subject;
 use known::Known;
 use world::World;
 
+pub(crate) use carry::reply_text;
 pub use trace::sha256_hex;
 
 /// How scenarios are run.
