@@ -5,8 +5,8 @@
 use core::fmt;
 
 use blkproof_device::BlockDevice;
-use blkproof_spec::fault::Event;
 use blkproof_spec::Errno;
+use blkproof_spec::fault::Event;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::entry::Packed;
@@ -71,26 +71,30 @@ impl fmt::Debug for Codec {
 }
 
 impl<D: BlockDevice> Qcow2<D> {
-    /// Writes one whole cluster compressed; the last cluster of the image may be cut short by its end.
+    /// Writes whole clusters compressed, each for itself; the last one may be cut short by the end of
+    /// the image. Anything else is refused with `EINVAL`.
     ///
     /// What does not get smaller is stored as it is. A cluster that was written before is replaced.
-    /// Anything but one cluster is refused with `EINVAL`.
     pub(crate) fn try_write_compressed(&mut self, position: u64, data: &[u8]) -> Inner<()> {
         let range = self.check_change(position, data.len() as u64)?;
-        let cluster = self.layout.cluster();
-        let cut_short = range.len < cluster && range.end() == self.header.size;
-        if !self.layout.aligned(position)
-            || range.is_empty()
-            || !(range.len == cluster || cut_short)
-        {
+        let whole = self.layout.aligned(range.end()) || range.end() == self.header.size;
+        if !self.layout.aligned(position) || range.is_empty() || !whole {
             return Err(Errno::EINVAL.into());
         }
         self.begin_change()?;
         let mut codec = self.take_codec();
-        let result = match codec.pack(data) {
-            Some(len) => self.write_packed(position, &mut codec.packed, len),
-            None => self.write(position, data),
-        };
+        let mut at = position;
+        let mut result = Ok(());
+        for cluster in data.chunks(index(self.layout.cluster())) {
+            result = match codec.pack(cluster) {
+                Some(len) => self.write_packed(at, &mut codec.packed, len),
+                None => self.write(at, cluster),
+            };
+            if result.is_err() {
+                break;
+            }
+            at += cluster.len() as u64;
+        }
         self.codec = Some(codec);
         result
     }
