@@ -17,6 +17,8 @@ mod mem_disk;
 
 mod media;
 
+mod file_disk;
+
 mod range_set;
 
 mod trace;
@@ -29,8 +31,14 @@ mod handle;
 
 mod fault_store;
 
+mod folder;
+
+pub mod ini;
+
 pub use block_device::{BlockDevice, BlockStatus, Durability, IoError, IoResult, StatusKind, Wait};
 pub use fault_store::{FaultStore, MemStore};
+pub use file_disk::FileDisk;
+pub use folder::{Folder, FolderStore};
 pub use layer::RuleCount;
 pub use media::{Media, Memory};
 pub use mem_disk::MemDisk;

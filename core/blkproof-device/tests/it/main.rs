@@ -2,6 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod effects;
+
+mod folder;
+
+mod ini;
+
 mod mem_disk;
 
 mod mem_store;
+
+mod naive;
+
+mod program;
+
+mod qemu;
+
+mod raw;
+
+mod rules;
+
+mod waits;

@@ -1,0 +1,2 @@
+//! What requests cost.
+fn main() {}
