@@ -1,7 +1,3 @@
-//! The `blkproof` program; everything it does is in the library beside it.
+//! Placeholder until the first verb lands.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    blkproof_cli::run(std::env::args_os()).into()
-}
+fn main() {}

@@ -1,1 +1,59 @@
-//! Placeholder until the first module lands.
+//! The built-in backup engine: disks, dirty bitmaps, backup jobs and transactions that behave as those
+//! of QEMU 10.0 do.
+//!
+//! Everything is a state machine that a step advances; nothing runs by itself, so that every
+//! interleaving of guest requests and jobs can be expressed and repeated. The engine works on the
+//! devices of any [`Store`](blkproof_device::Store); only [`Engine`]'s own file knows the harness.
+//!
+//! Where it is not QEMU: `core/ARCHITECTURE.md` lists the differences. Bitmaps are not stored in images
+//! yet: a persistent bitmap is refused with `unsupported`.
+
+mod runs;
+
+mod bitmap;
+
+mod shared;
+
+mod raw;
+
+mod stop;
+
+mod image;
+
+mod node;
+
+mod rate;
+
+mod chunk;
+
+mod copier;
+
+mod job;
+
+mod machine;
+
+mod setup;
+
+mod images;
+
+mod request;
+
+mod guest;
+
+mod bitmaps;
+
+mod start;
+
+mod work;
+
+mod end;
+
+mod verbs;
+
+mod transaction;
+
+mod report;
+
+mod seam;
+
+pub use seam::Engine;

@@ -1,0 +1,187 @@
+//! Dirty bitmaps and what a job does to one.
+//!
+//! A bitmap that a job holds is frozen: writes go to its anonymous successor, which takes its place
+//! when the job succeeded and is added to it when it did not.
+
+use blkproof_spec::{BitmapName, ByteRange, Refusal};
+
+use crate::runs::Runs;
+
+/// The smallest granularity.
+const GRANULARITY_MIN: u64 = 512;
+
+/// The longest name, in bytes.
+const NAME_MAX: usize = 1023;
+
+/// A named dirty bitmap.
+#[derive(Clone, Debug)]
+pub(crate) struct Bitmap {
+    pub(crate) name: BitmapName,
+    pub(crate) granularity: u64,
+    pub(crate) enabled: bool,
+    /// A job, or the removal of it in a transaction, holds it.
+    pub(crate) busy: bool,
+    pub(crate) dirty: Runs,
+    pub(crate) successor: Option<Successor>,
+    /// The largest size that the disk had since the bitmap began to count.
+    peak: u64,
+}
+
+/// What a bitmap has dirty, kept aside.
+#[derive(Clone, Debug)]
+pub(crate) struct Contents {
+    dirty: Runs,
+    peak: u64,
+}
+
+/// What records writes while a bitmap is frozen.
+#[derive(Clone, Debug)]
+pub(crate) struct Successor {
+    pub(crate) enabled: bool,
+    pub(crate) dirty: Runs,
+}
+
+/// Returns `asked` if it is a granularity that a bitmap can have.
+pub(crate) fn check_granularity(asked: u64) -> Result<u64, Refusal> {
+    if asked > u64::from(u32::MAX) {
+        return Err(Refusal::GranularityTooLarge);
+    }
+    if asked < GRANULARITY_MIN || !asked.is_power_of_two() {
+        return Err(Refusal::BadGranularity);
+    }
+    Ok(asked)
+}
+
+/// Checks that a bitmap that is not there yet may have this name.
+pub(crate) fn check_name(name: &BitmapName) -> Result<(), Refusal> {
+    if name.as_str().len() > NAME_MAX {
+        return Err(Refusal::BitmapNameTooLong);
+    }
+    Ok(())
+}
+
+impl Bitmap {
+    /// Makes a clean bitmap of a disk of `size`.
+    pub(crate) fn new(name: BitmapName, granularity: u64, enabled: bool, size: u64) -> Self {
+        Self {
+            name,
+            granularity,
+            enabled,
+            busy: false,
+            dirty: Runs::default(),
+            successor: None,
+            peak: size,
+        }
+    }
+
+    /// Returns dirty granules times granularity, which may exceed the size of the disk.
+    pub(crate) fn count(&self) -> u64 {
+        self.dirty.total() * self.granularity
+    }
+
+    /// Tells whether writes are recorded, here or in the successor.
+    pub(crate) fn recording(&self) -> bool {
+        match &self.successor {
+            Some(successor) => successor.enabled,
+            None => self.enabled,
+        }
+    }
+
+    /// Takes note of a write, unless it is switched off.
+    pub(crate) fn record(&mut self, range: ByteRange) {
+        if range.is_empty() || !self.recording() {
+            return;
+        }
+        let dirty = match &mut self.successor {
+            Some(successor) => &mut successor.dirty,
+            None => &mut self.dirty,
+        };
+        let shift = self.granularity.trailing_zeros();
+        dirty.insert(range.start >> shift, ((range.end() - 1) >> shift) + 1);
+    }
+
+    /// Refuses where a job holds it.
+    pub(crate) fn check_free(&self) -> Result<(), Refusal> {
+        if self.busy {
+            return Err(Refusal::BitmapBusy);
+        }
+        Ok(())
+    }
+
+    /// Adds what `other`, a bitmap of a disk of the same `size`, has dirty: every granule that one of
+    /// its dirty granules intersects.
+    pub(crate) fn merge(&mut self, other: &Self, size: u64) {
+        self.dirty
+            .insert_scaled(&other.dirty, other.granularity, self.granularity);
+        self.dirty.remove(size.div_ceil(self.granularity), u64::MAX);
+    }
+
+    /// Forgets what is dirty, and returns it for [`Bitmap::restore`]. The disk has `size`.
+    pub(crate) fn clear(&mut self, size: u64) -> Contents {
+        let contents = Contents {
+            dirty: core::mem::take(&mut self.dirty),
+            peak: self.peak,
+        };
+        self.peak = size;
+        contents
+    }
+
+    /// Returns a copy of what is dirty for [`Bitmap::restore`].
+    pub(crate) fn contents(&self) -> Contents {
+        Contents {
+            dirty: self.dirty.clone(),
+            peak: self.peak,
+        }
+    }
+
+    /// Makes that dirty which was, and nothing else.
+    pub(crate) fn restore(&mut self, contents: Contents) {
+        self.dirty = contents.dirty;
+        self.peak = contents.peak;
+    }
+
+    /// Follows the size of the disk, from `old` to `new`.
+    ///
+    /// A last granule that is kept in part stays as it is. What grows back after it was cut off is
+    /// dirty, unlike in QEMU: it reads as zeroes now, which the last backup does not hold there.
+    pub(crate) fn resize(&mut self, old: u64, new: u64) {
+        let end = new.div_ceil(self.granularity);
+        self.dirty.remove(end, u64::MAX);
+        if let Some(successor) = &mut self.successor {
+            successor.dirty.remove(end, u64::MAX);
+        }
+        self.record(ByteRange::between(old, new.min(self.peak)));
+        self.peak = self.peak.max(new);
+    }
+
+    /// Freezes it for a job.
+    pub(crate) fn freeze(&mut self) {
+        self.busy = true;
+        self.successor = Some(Successor {
+            enabled: self.enabled,
+            dirty: Runs::default(),
+        });
+    }
+
+    /// Ends a job by putting the successor in its place. The disk has `size`.
+    pub(crate) fn sync(&mut self, size: u64) {
+        self.busy = false;
+        self.peak = size;
+        if let Some(successor) = self.successor.take() {
+            self.dirty = successor.dirty;
+            self.enabled = successor.enabled;
+        }
+    }
+
+    /// Ends a job by adding the successor to it.
+    pub(crate) fn reclaim(&mut self) {
+        self.busy = false;
+        if let Some(successor) = self.successor.take() {
+            self.dirty.insert_scaled(&successor.dirty, 1, 1);
+            self.enabled = successor.enabled;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! A device with several owners: a disk that is at once the backing file of something else.
+
+use core::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use blkproof_device::{BlockDevice, BlockStatus, Durability, IoResult};
+use blkproof_spec::fault::Event;
+use blkproof_spec::{ByteRange, Length, Offset};
+
+/// A handle to a device that other handles use too.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<Box<dyn BlockDevice>>>);
+
+impl Shared {
+    pub(crate) fn new(device: Box<dyn BlockDevice>) -> Self {
+        Self(Arc::new(Mutex::new(device)))
+    }
+
+    fn device(&self) -> MutexGuard<'_, Box<dyn BlockDevice>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BlockDevice for Shared {
+    fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()> {
+        self.device().read_at(offset, buf)
+    }
+
+    fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
+        self.device().write_at(offset, data, durability)
+    }
+
+    fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()> {
+        self.device().write_compressed(offset, data)
+    }
+
+    fn write_zeroes(&mut self, range: ByteRange, unmap: bool) -> IoResult<()> {
+        self.device().write_zeroes(range, unmap)
+    }
+
+    fn discard(&mut self, range: ByteRange) -> IoResult<()> {
+        self.device().discard(range)
+    }
+
+    fn flush(&mut self) -> IoResult<()> {
+        self.device().flush()
+    }
+
+    fn size(&self) -> Length {
+        self.device().size()
+    }
+
+    fn set_size(&mut self, size: Length) -> IoResult<()> {
+        self.device().set_size(size)
+    }
+
+    fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
+        self.device().block_status(range)
+    }
+
+    fn event(&mut self, event: Event) -> IoResult<()> {
+        self.device().event(event)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shared").field(&*self.device()).finish()
+    }
+}
