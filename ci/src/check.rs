@@ -117,14 +117,7 @@ impl Part {
                 args: &["doc", "--workspace", "--no-deps"],
                 env: Some(("RUSTDOCFLAGS", "-D warnings")),
             },
-            Self::Deny => plain(&[
-                "deny",
-                "--workspace",
-                "check",
-                "--config",
-                "ci/deny.toml",
-                "--hide-inclusion-graph",
-            ]),
+            Self::Deny => plain(&["deny", "--config", "ci/deny.toml", "--workspace", "check"]),
             Self::Test => plain(&["test", "--workspace", "--lib", "--bins", "--tests"]),
             Self::Doctest => plain(&["test", "--workspace", "--doc"]),
             Self::Replay => plain(&[

@@ -312,8 +312,12 @@ impl Session<'_> {
     fn print_said(&mut self) -> anyhow::Result<()> {
         let said = self.subject.said()?;
         let new = said.get(self.said..).unwrap_or_default();
-        // The options in this line differ between versions, and it tells nothing new.
-        let lines = new.lines().filter(|line| !line.starts_with("Formatting '"));
+        // The first differs between versions and tells nothing new. The second comes whenever a
+        // request happens to reach its breakpoint; that wait_break returned says the same.
+        let idle = ["Formatting '", "blkdebug: "];
+        let lines = new
+            .lines()
+            .filter(|line| !idle.iter().any(|idle| line.starts_with(idle)));
         self.out.program(&lines.collect::<Vec<_>>().join("\n"))?;
         self.said = said.len();
         Ok(())

@@ -1,3 +1,7 @@
-//! Placeholder until the first verb lands.
+//! The `blkproof` program; everything it does is in the library beside it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    blkproof_cli::run(std::env::args_os()).into()
+}

@@ -101,6 +101,13 @@ impl Files {
             .any(|suspension| suspension.tags.contains(tag))
     }
 
+    /// Adds the tags under which requests are suspended.
+    pub(crate) fn suspended_tags(&self, tags: &mut Vec<Tag>) {
+        for suspension in &self.suspended {
+            tags.extend(suspension.tags.iter().cloned());
+        }
+    }
+
     /// Tells whether what `wait` says has come about, or the rule that demanded it is gone.
     pub(crate) fn is_over(&self, wait: &Wait) -> bool {
         match wait {

@@ -199,6 +199,11 @@ impl<M: Media> FaultStore<M> {
         self.desk.lock().is_suspended(tag)
     }
 
+    /// Adds the tags under which requests are suspended to the end of `tags`.
+    pub fn suspended(&self, tags: &mut Vec<Tag>) {
+        self.desk.lock().suspended_tags(tags);
+    }
+
     /// Lets virtual time pass.
     pub fn tick(&self, span: Millis) {
         self.desk.lock().tick(span);

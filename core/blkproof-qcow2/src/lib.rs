@@ -1,1 +1,56 @@
-//! Placeholder until the first module lands.
+//! The qcow2 image format, on devices that break.
+//!
+//! [`Qcow2`] is an open image on a [`BlockDevice`](blkproof_device::BlockDevice) and is one itself. It
+//! raises `blkdebug`'s events on its file and keeps its file consistent whatever request fails.
+//! [`create`] makes images.
+//!
+//! Nothing here knows bitmaps, jobs or scenarios.
+
+mod num;
+
+mod error;
+
+mod layout;
+
+mod header;
+
+mod create;
+
+mod file;
+
+mod sparse;
+
+mod cache;
+
+mod width;
+
+mod refcount;
+
+mod entry;
+
+mod image;
+
+mod map;
+
+mod read;
+
+mod write;
+
+mod zero;
+
+mod compress;
+
+mod status;
+
+mod resize;
+
+mod rebase;
+
+mod flush;
+
+mod device;
+
+pub use create::{CreateOptions, create};
+pub use error::{Corruption, Feature, Qcow2Error};
+pub use header::{BackingName, Extension};
+pub use image::{OpenOptions, Qcow2};

@@ -6,10 +6,24 @@
 
 mod subject;
 
+mod inspect;
+
+mod outcome;
+
 pub mod text;
+
+mod run;
+
+mod report;
+
+pub mod corpus;
 
 pub mod generate;
 
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;
+pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};
+pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
+pub use report::{Entry, Report, Told, WrongRange};
+pub use run::{Options, Runner, sha256_hex};
 pub use subject::{Subject, SubjectError};

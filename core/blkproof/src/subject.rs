@@ -11,10 +11,11 @@ use blkproof_spec::{
 ///
 /// The harness owns the store, has the subject make the images of the setup, arms the setup's fault
 /// rules, opens the subject, hands it one step after the other and looks at what it answers and
-/// reports. [`Action::Restart`] is a close and an open. Steps about faults
-/// ([`Action::Install`], [`Action::Lift`], [`Action::LiftAll`], [`Action::ResumeTag`]) have acted on
-/// the store already when the subject sees them: it answers `Done`, after whatever can go on went on.
-/// [`Action::Check`] and [`Action::Restart`] never reach a subject. A subject never panics on a scenario, whatever it says.
+/// reports. [`Action::Restart`] is a close and an open. Steps about faults and time
+/// ([`Action::Install`], [`Action::Lift`], [`Action::LiftAll`], [`Action::ResumeTag`],
+/// [`Action::Tick`]) have acted on the store already when the subject sees them: it answers `Done`,
+/// after whatever can go on went on. [`Action::Check`] and [`Action::Restart`] never reach a subject.
+/// A subject never panics on a scenario, whatever it says.
 pub trait Subject: fmt::Debug {
     /// Says what it can do and what it claims.
     fn capabilities(&self) -> Capabilities;

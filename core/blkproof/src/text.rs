@@ -25,7 +25,7 @@ use blkproof_spec::Scenario;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
-pub use print::describe;
+pub use print::{describe, keyword};
 
 /// The version of the language that this crate reads and writes.
 pub const VERSION: u32 = 1;

@@ -30,6 +30,12 @@ pub fn describe(step: &Step) -> String {
     out.into_string()
 }
 
+/// Returns the words that begin a step of this kind, such as `bitmap add`.
+#[must_use]
+pub fn keyword(action: &Action) -> &'static str {
+    step::keyword(action)
+}
+
 /// Prints a document: its lines in their order, with their comments.
 pub(super) fn document(document: &Document) -> String {
     let mut out = String::new();

@@ -6,7 +6,6 @@ use super::super::table::{self, word};
 use super::words::{Words, at, errno, name, number, yes_no};
 
 pub(super) fn check(out: &mut Words, check: &Check) {
-    out.word("check");
     match check {
         Check::Image { image, equals } => {
             out.word(name(image.as_str()));

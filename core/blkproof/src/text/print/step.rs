@@ -25,79 +25,121 @@ pub(super) fn step(out: &mut Words, step: &Step) {
 }
 
 fn action(out: &mut Words, action: &Action) {
+    if let Action::Bitmap(step) = action {
+        return bitmap(out, step);
+    }
+    if let Action::Backup { backup: job, run } = action {
+        backup(out, job);
+        return out.flag("start", *run == Run::Start);
+    }
+    if !matches!(action, Action::Guest { .. }) {
+        out.word(keyword(action));
+    }
     match action {
         Action::Guest { at, op } => guest(out, at, op),
         Action::Start { request, at, op } => {
-            out.word("start");
             out.word(name(request.as_str()));
             guest(out, at, op);
         }
-        Action::Settle { request } => named(out, "settle", request.as_str()),
+        Action::Settle { request } => out.word(name(request.as_str())),
         Action::Resize { at: disk, size } => {
-            out.word("resize");
             out.word(at(disk));
             out.word(number(size.0));
         }
-        Action::Bitmap(step) => bitmap(out, step),
         Action::Create(create) => new_image(out, create),
         Action::Rebase { image, backing } => {
-            named(out, "rebase", image.as_str());
+            out.word(name(image.as_str()));
             match backing {
                 Some(backing) => out.option("backing", name(backing.as_str())),
                 None => out.word("no-backing"),
             }
         }
-        Action::Remove { image } => named(out, "remove", image.as_str()),
-        Action::Backup { backup: job, run } => {
-            backup(out, job);
-            out.flag("start", *run == Run::Start);
+        Action::Remove { image } => out.word(name(image.as_str())),
+        Action::Job { job, verb } => {
+            out.word(name(job.as_str()));
+            job_options(out, *verb);
         }
-        Action::Job { job, verb } => job_verb(out, job.as_str(), *verb),
         Action::Advance { work, units } => {
             match work {
-                Work::Job(job) => named(out, "advance", job.as_str()),
-                Work::Request(request) => named(out, "advance-request", request.as_str()),
+                Work::Job(job) => out.word(name(job.as_str())),
+                Work::Request(request) => out.word(name(request.as_str())),
             }
             out.word(number(units.0));
         }
-        Action::Finish { job } => named(out, "finish", job.as_str()),
-        Action::Transaction { mode, .. } => {
-            out.word("transaction");
-            out.word(word(table::COMPLETION, mode));
-        }
-        Action::Tick(time) => {
-            out.word("tick");
-            out.word(duration(*time));
-        }
-        Action::Install(rule) => {
-            out.word("fault");
-            fault::rule(out, rule);
-        }
-        Action::Lift(rule) => named(out, "lift", rule.as_str()),
-        Action::LiftAll => out.word("lift-all"),
-        Action::WaitFor(tag) => named(out, "wait-for", tag.as_str()),
-        Action::ResumeTag(tag) => named(out, "resume", tag.as_str()),
-        Action::Restart => out.word("restart"),
+        Action::Finish { job } => out.word(name(job.as_str())),
+        Action::Transaction { mode, .. } => out.word(word(table::COMPLETION, mode)),
+        Action::Tick(time) => out.word(duration(*time)),
+        Action::Install(rule) => fault::rule(out, rule),
+        Action::Lift(rule) => out.word(name(rule.as_str())),
+        Action::WaitFor(tag) | Action::ResumeTag(tag) => out.word(name(tag.as_str())),
         Action::Check(what) => check::check(out, what),
+        _ => {}
+    }
+}
+
+/// Returns the words that begin a step.
+pub(super) fn keyword(action: &Action) -> &'static str {
+    match action {
+        Action::Guest { op, .. } => guest_keyword(op),
+        Action::Start { .. } => "start",
+        Action::Settle { .. } => "settle",
+        Action::Resize { .. } => "resize",
+        Action::Bitmap(step) => bitmap_keyword(&step.command),
+        Action::Create(_) => "create",
+        Action::Rebase { .. } => "rebase",
+        Action::Remove { .. } => "remove",
+        Action::Backup { .. } => "backup",
+        Action::Job { verb, .. } => match verb {
+            JobVerb::Pause => "job pause",
+            JobVerb::Resume => "job resume",
+            JobVerb::Cancel { .. } => "job cancel",
+            JobVerb::Complete => "job complete",
+            JobVerb::Finalize => "job finalize",
+            JobVerb::Dismiss => "job dismiss",
+            JobVerb::SetSpeed(_) => "job set-speed",
+        },
+        Action::Advance { work, .. } => match work {
+            Work::Job(_) => "advance",
+            Work::Request(_) => "advance-request",
+        },
+        Action::Finish { .. } => "finish",
+        Action::Transaction { .. } => "transaction",
+        Action::Tick(_) => "tick",
+        Action::Install(_) => "fault",
+        Action::Lift(_) => "lift",
+        Action::LiftAll => "lift-all",
+        Action::WaitFor(_) => "wait-for",
+        Action::ResumeTag(_) => "resume",
+        Action::Restart => "restart",
+        Action::Check(_) => "check",
         // The vocabulary grows in the specification first: a step without text is our own bug.
         other => unreachable!("there is no text for {other:?}"),
     }
 }
 
-fn named(out: &mut Words, keyword: &str, what: &str) {
-    out.word(keyword);
-    out.word(name(what));
+fn bitmap_keyword(command: &BitmapCommand) -> &'static str {
+    match command {
+        BitmapCommand::Add { .. } => "bitmap add",
+        BitmapCommand::Remove => "bitmap remove",
+        BitmapCommand::Clear => "bitmap clear",
+        BitmapCommand::Enable => "bitmap enable",
+        BitmapCommand::Disable => "bitmap disable",
+        BitmapCommand::Merge { .. } => "bitmap merge",
+    }
 }
 
-fn guest(out: &mut Words, disk: &At, op: &GuestOp) {
-    let keyword = match op {
+fn guest_keyword(op: &GuestOp) -> &'static str {
+    match op {
         GuestOp::Write { .. } => "write",
         GuestOp::WriteZeroes { .. } => "write-zeroes",
         GuestOp::Discard { .. } => "discard",
         GuestOp::Read { .. } => "read",
         GuestOp::Flush => "flush",
-    };
-    out.word(keyword);
+    }
+}
+
+fn guest(out: &mut Words, disk: &At, op: &GuestOp) {
+    out.word(guest_keyword(op));
     out.word(at(disk));
     if *op != GuestOp::Flush {
         out.range(op.range());
@@ -122,16 +164,7 @@ fn guest(out: &mut Words, disk: &At, op: &GuestOp) {
 }
 
 fn bitmap(out: &mut Words, step: &BitmapStep) {
-    out.word("bitmap");
-    let keyword = match &step.command {
-        BitmapCommand::Add { .. } => "add",
-        BitmapCommand::Remove => "remove",
-        BitmapCommand::Clear => "clear",
-        BitmapCommand::Enable => "enable",
-        BitmapCommand::Disable => "disable",
-        BitmapCommand::Merge { .. } => "merge",
-    };
-    out.word(keyword);
+    out.word(bitmap_keyword(&step.command));
     out.word(at(&step.at));
     out.word(name(step.name.as_str()));
     match &step.command {
@@ -161,7 +194,7 @@ fn merge_source((disk, bitmap): &(Option<At>, BitmapName)) -> String {
 }
 
 fn new_image(out: &mut Words, create: &Create) {
-    named(out, "create", create.image.as_str());
+    out.word(name(create.image.as_str()));
     if let Some(size) = create.size {
         out.word(number(size.0));
     }
@@ -216,18 +249,7 @@ fn policy(out: &mut Words, key: &str, policy: ErrorPolicy) {
     }
 }
 
-fn job_verb(out: &mut Words, job: &str, verb: JobVerb) {
-    out.word("job");
-    let keyword = match verb {
-        JobVerb::Pause => "pause",
-        JobVerb::Resume => "resume",
-        JobVerb::Cancel { .. } => "cancel",
-        JobVerb::Complete => "complete",
-        JobVerb::Finalize => "finalize",
-        JobVerb::Dismiss => "dismiss",
-        JobVerb::SetSpeed(_) => "set-speed",
-    };
-    named(out, keyword, job);
+fn job_options(out: &mut Words, verb: JobVerb) {
     match verb {
         JobVerb::Cancel { force } => out.flag("force", force),
         JobVerb::SetSpeed(speed) => out.word(signed(speed)),

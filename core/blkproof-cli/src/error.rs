@@ -1,0 +1,91 @@
+//! Why a verb could not do its work, and which exit code that means.
+
+use core::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::exit::Exit;
+
+/// Why a verb could not do its work.
+#[derive(Debug)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    /// The output could not be written.
+    Output(io::Error),
+    /// A path of the arguments is not there, or cannot be read.
+    Unreadable { path: PathBuf, source: io::Error },
+    /// A folder of the arguments holds no scenarios.
+    NoScenarios(PathBuf),
+    /// A file could not be written.
+    Unwritable { path: PathBuf, source: io::Error },
+}
+
+impl Error {
+    /// Makes an error of something that could not be read.
+    pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Unreadable { path, source }
+    }
+
+    /// Makes an error of something that could not be written.
+    pub(crate) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Unwritable { path, source }
+    }
+
+    /// Returns how the program ends with this error.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Output(_) | Self::Unwritable { .. } => Exit::Environment,
+            Self::Unreadable { .. } | Self::NoScenarios(_) => Exit::Input,
+        }
+    }
+
+    /// Tells whether there is nobody to tell: the reader of the output went away.
+    pub(crate) fn is_quiet(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Returns what may help.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoScenarios(_) => Some("scenario files end in .blk; name others one by one"),
+            Self::Output(_) | Self::Unreadable { .. } | Self::Unwritable { .. } => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    /// Errors without a path come from the output.
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Unreadable { path, source } => {
+                write!(f, "cannot read {}: {source}", path.display())
+            }
+            Self::NoScenarios(path) => {
+                write!(f, "the folder {} holds no scenario (*.blk)", path.display())
+            }
+            Self::Unwritable { path, source } => {
+                write!(f, "cannot write {}: {source}", path.display())
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Output(source)
+            | Self::Unreadable { source, .. }
+            | Self::Unwritable { source, .. } => Some(source),
+            Self::NoScenarios(_) => None,
+        }
+    }
+}

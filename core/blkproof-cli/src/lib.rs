@@ -1,0 +1,68 @@
+//! The `blkproof` command line: the only crate that prints, reads the clock and starts threads.
+//!
+//! [`run`] reads the arguments and calls the verb, each in a file of its own. A verb returns an
+//! [`Exit`] or an error; errors are printed in one place, here. Everything that is printed goes
+//! through the [`ui`], so that colours, `--json` and a reader that went away are dealt with once.
+
+mod exit;
+
+mod args;
+
+mod error;
+
+mod ui;
+
+mod json;
+
+mod save;
+
+mod find;
+
+mod load;
+
+mod format;
+
+mod properties;
+
+mod completions;
+
+pub use exit::Exit;
+
+use std::ffi::OsString;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use error::Error;
+use ui::Ui;
+
+/// Does what the arguments, the program's name first, ask for.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let mut ui = Ui::new(cli.color, cli.json);
+    match dispatch(cli.command, &mut ui) {
+        Ok(exit) => exit,
+        Err(error) => ui.fail(&error),
+    }
+}
+
+fn dispatch(command: Command, ui: &mut Ui) -> Result<Exit, Error> {
+    match command {
+        Command::Fmt(args) => format::run(&args, ui),
+        Command::Properties => properties::run(ui),
+        Command::Completions(args) => completions::run(&args, ui),
+    }
+}
+
+/// Help and version are asked for and go to stdout; everything else is bad usage.
+fn usage(error: &clap::Error) -> Exit {
+    // Nobody is left to be told where this cannot be printed.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Input
+    } else {
+        Exit::Held
+    }
+}

@@ -1,0 +1,9 @@
+//! The program as its users meet it: called as a process, judged by its streams and exit code.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail them")]
+
+mod program;
+
+mod format;
+
+mod usage;

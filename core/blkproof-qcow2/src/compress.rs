@@ -1,0 +1,177 @@
+//! Compressed clusters: raw deflate with a window of 4 KiB, several to a host cluster.
+//!
+//! The host cluster's refcount counts the compressed clusters that have bytes in it.
+
+use core::fmt;
+
+use blkproof_device::BlockDevice;
+use blkproof_spec::Errno;
+use blkproof_spec::fault::Event;
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+
+use crate::entry::Packed;
+use crate::error::{Corruption, Inner};
+use crate::image::Qcow2;
+use crate::layout::Run;
+use crate::num::index;
+
+/// QEMU inflates with a window of this size (as a power of two).
+const WINDOW_BITS: u8 = 12;
+
+/// The compressor and the decompressor with their buffers, made when first needed.
+pub(crate) struct Codec {
+    compress: Compress,
+    decompress: Decompress,
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Codec {
+    fn new(cluster: u64) -> Self {
+        Self {
+            compress: Compress::new_with_window_bits(Compression::default(), false, WINDOW_BITS),
+            decompress: Decompress::new(false),
+            plain: vec![0; index(cluster)],
+            packed: vec![0; index(2 * cluster)],
+        }
+    }
+
+    /// Compresses `data`, filled up with zeroes to a cluster, into the packed buffer. Returns how many
+    /// bytes it takes, or `None` if that does not save anything.
+    fn pack(&mut self, data: &[u8]) -> Option<u64> {
+        self.plain[..data.len()].copy_from_slice(data);
+        self.plain[data.len()..].fill(0);
+        self.compress.reset();
+        let room = self.plain.len() - 1;
+        let out = &mut self.packed[..room];
+        let status = self
+            .compress
+            .compress(&self.plain, out, FlushCompress::Finish);
+        match status {
+            Ok(Status::StreamEnd) => Some(self.compress.total_out()),
+            _ => None,
+        }
+    }
+
+    /// Decompresses the first `len` bytes of the packed buffer to a whole cluster.
+    fn unpack(&mut self, len: usize) -> bool {
+        self.decompress.reset(false);
+        let packed = &self.packed[..len];
+        let status = self
+            .decompress
+            .decompress(packed, &mut self.plain, FlushDecompress::Finish);
+        status.is_ok() && self.decompress.total_out() == self.plain.len() as u64
+    }
+}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codec").finish_non_exhaustive()
+    }
+}
+
+impl<D: BlockDevice> Qcow2<D> {
+    /// Writes whole clusters compressed, each for itself; the last one may be cut short by the end of
+    /// the image. Anything else is refused with `EINVAL`.
+    ///
+    /// What does not get smaller is stored as it is. A cluster that was written before is replaced.
+    pub(crate) fn try_write_compressed(&mut self, position: u64, data: &[u8]) -> Inner<()> {
+        let range = self.check_change(position, data.len() as u64)?;
+        let whole = self.layout.aligned(range.end()) || range.end() == self.header.size;
+        if !self.layout.aligned(position) || range.is_empty() || !whole {
+            return Err(Errno::EINVAL.into());
+        }
+        self.begin_change()?;
+        let mut codec = self.take_codec();
+        let mut at = position;
+        let mut result = Ok(());
+        for cluster in data.chunks(index(self.layout.cluster())) {
+            result = match codec.pack(cluster) {
+                Some(len) => self.write_packed(at, &mut codec.packed, len),
+                None => self.write(at, cluster),
+            };
+            if result.is_err() {
+                break;
+            }
+            at += cluster.len() as u64;
+        }
+        self.codec = Some(codec);
+        result
+    }
+
+    fn take_codec(&mut self) -> Box<Codec> {
+        let cluster = self.layout.cluster();
+        self.codec
+            .take()
+            .unwrap_or_else(|| Box::new(Codec::new(cluster)))
+    }
+
+    fn write_packed(&mut self, position: u64, buffer: &mut [u8], len: u64) -> Inner<()> {
+        self.slice_mut(position)?;
+        let packed = self.alloc_packed(len)?;
+        // The sector is filled up: nothing lies behind the youngest data.
+        let end = (packed.offset + len).next_multiple_of(512) - packed.offset;
+        buffer[index(len)..index(end)].fill(0);
+        let done = self
+            .prepare_replace(position, 1)
+            .and_then(|()| self.put_packed(packed, &buffer[..index(end)]));
+        if let Err(trouble) = done {
+            let run = Run {
+                first: packed.offset >> self.layout.cluster_bits,
+                count: 1,
+            };
+            self.refcounts.unshare(&mut self.file, run);
+            return Err(trouble);
+        }
+        let next = packed.offset + len;
+        *self.refcounts.compressed_tail() = if self.layout.aligned(next) { 0 } else { next };
+        self.link(position, packed.entry(self.layout), 1)
+    }
+
+    fn put_packed(&mut self, packed: Packed, bytes: &[u8]) -> Inner<()> {
+        self.file.event(Event::L2UpdateCompressed)?;
+        self.file.event(Event::WriteCompressed)?;
+        self.file.write(packed.offset, bytes)?;
+        Ok(())
+    }
+
+    /// Takes room for `len` bytes: behind the last compressed data, or in a new cluster.
+    fn alloc_packed(&mut self, len: u64) -> Inner<Packed> {
+        self.file.event(Event::ClusterAllocBytes)?;
+        let tail = *self.refcounts.compressed_tail();
+        let fits = tail != 0 && self.layout.within(tail) + len <= self.layout.cluster();
+        let host = tail >> self.layout.cluster_bits;
+        let offset = if fits && self.refcounts.share(&mut self.file, host, 1)? {
+            tail
+        } else {
+            let run = self.refcounts.alloc(&mut self.file, 1)?;
+            self.layout.bytes(run).start
+        };
+        Ok(Packed { offset, len })
+    }
+
+    /// Reads a part of a compressed cluster.
+    pub(crate) fn read_packed(
+        &mut self,
+        packed: Packed,
+        within: u64,
+        part: &mut [u8],
+    ) -> Inner<()> {
+        let mut codec = self.take_codec();
+        let read = self
+            .file
+            .read(packed.offset, &mut codec.packed[..index(packed.len)]);
+        let whole = read.is_ok() && codec.unpack(index(packed.len));
+        if whole {
+            let start = index(within);
+            part.copy_from_slice(&codec.plain[start..start + part.len()]);
+        }
+        self.codec = Some(codec);
+        read?;
+        if !whole {
+            let offset = packed.offset;
+            return Err(Corruption::CompressedData { offset }.into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! What reaches the file, and in which order.
+//!
+//! Counts first, then L2 tables, then L1 entries, then the counts that went down: at every moment the
+//! file's entries point only to clusters whose counts in the file say so. Between these groups stands a
+//! barrier, a flush of the file where anything was written, so that a volatile cache keeps the order too.
+//! A write that fails leaves what it was to write dirty; the next flush tries again.
+
+use blkproof_device::BlockDevice;
+use blkproof_spec::DiscardMode;
+use blkproof_spec::fault::Event;
+
+use crate::error::Inner;
+use crate::image::Qcow2;
+
+/// Where the header says how large the image is and where its L1 table lies.
+const HEADER_FIELDS: u64 = 24;
+const HEADER_FIELDS_LEN: usize = 24;
+const AUTOCLEAR: u64 = 88;
+
+impl<D: BlockDevice> Qcow2<D> {
+    /// Flushes, raising the events of a flush of this node.
+    pub(crate) fn flush_node(&mut self) -> Inner<()> {
+        self.file.event(Event::FlushToOs)?;
+        self.write_metadata()?;
+        if self.changed {
+            self.file.event(Event::FlushToDisk)?;
+            self.file.flush()?;
+            self.changed = false;
+        }
+        Ok(())
+    }
+
+    /// Makes a single write durable, as QEMU does where a format cannot: without a flush's events.
+    pub(crate) fn flush_quietly(&mut self) -> Inner<()> {
+        self.write_metadata()?;
+        self.file.flush()?;
+        Ok(())
+    }
+
+    /// Writes everything that is dirty, and counts down what no entry points to any more.
+    pub(crate) fn write_metadata(&mut self) -> Inner<()> {
+        if self.refcounts.is_dirty() {
+            self.refcounts.write(&mut self.file)?;
+        }
+        if self.l2.is_dirty() {
+            self.file.barrier()?;
+            self.l2
+                .write(&mut self.file, |file| file.event(Event::L2Update))?;
+        }
+        if self.l1.is_dirty() {
+            self.file.barrier()?;
+            self.l1.write(&mut self.file, Some(Event::L1Update))?;
+        }
+        if self.header_dirty {
+            self.file.barrier()?;
+            self.write_header_fields()?;
+        }
+        if self.refcounts.has_released() {
+            self.file.barrier()?;
+            let discard = self.options.discard == DiscardMode::Unmap;
+            self.refcounts.apply_released(&mut self.file, discard)?;
+            self.refcounts.write(&mut self.file)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the header's size and L1 fields.
+    pub(crate) fn write_header_fields(&mut self) -> Inner<()> {
+        self.header_dirty = true;
+        let fields = self.header.live_fields();
+        self.file
+            .write(HEADER_FIELDS, &fields[..HEADER_FIELDS_LEN])?;
+        self.header_dirty = false;
+        Ok(())
+    }
+
+    /// Is called before anything changes: features that only hold for whoever knows them are cleared.
+    pub(crate) fn begin_change(&mut self) -> Inner<()> {
+        self.changed = true;
+        if self.header.autoclear != 0 {
+            self.file.write(AUTOCLEAR, &[0; 8])?;
+            self.header.autoclear = 0;
+        }
+        Ok(())
+    }
+}

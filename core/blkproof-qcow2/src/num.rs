@@ -1,0 +1,38 @@
+//! Conversions between the 64-bit positions of images and what indexes memory.
+
+/// Returns `value` as an index into memory.
+///
+/// Only what has been bounded by the length of a buffer or table comes here.
+pub(crate) fn index(value: u64) -> usize {
+    usize::try_from(value).expect("a bounded value fits the address space")
+}
+
+/// Returns the big-endian number at `at`.
+pub(crate) fn be32(bytes: &[u8], at: usize) -> u32 {
+    let mut raw = [0; 4];
+    raw.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_be_bytes(raw)
+}
+
+/// Returns the big-endian number at `at`.
+pub(crate) fn be64(bytes: &[u8], at: usize) -> u64 {
+    let mut raw = [0; 8];
+    raw.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_be_bytes(raw)
+}
+
+/// Writes `value` big-endian at `at`.
+pub(crate) fn put32(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
+}
+
+/// Writes `value` big-endian at `at`.
+pub(crate) fn put64(bytes: &mut [u8], at: usize, value: u64) {
+    bytes[at..at + 8].copy_from_slice(&value.to_be_bytes());
+}
+
+/// Tells whether all of `bytes` are zero.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    let (chunks, rest) = bytes.as_chunks::<32>();
+    chunks.iter().all(|chunk| *chunk == [0; 32]) && rest.iter().all(|byte| *byte == 0)
+}

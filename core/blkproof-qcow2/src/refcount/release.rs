@@ -1,0 +1,126 @@
+//! Counting down.
+
+use blkproof_device::{BlockDevice, IoError};
+use blkproof_spec::fault::Event;
+
+use super::Refcounts;
+use crate::error::{Inner, Trouble};
+use crate::file::ImageFile;
+use crate::layout::Run;
+
+/// How many runs may be waiting before they are worth a round of writes of their own.
+const MANY: usize = 4096;
+
+impl Refcounts {
+    /// Raises the events of freeing clusters and reads the counts that will change.
+    ///
+    /// It comes before the entries change, so that a wait has nothing to undo. Like QEMU, it takes a
+    /// count that cannot be read now as a leak, not as an error.
+    pub(crate) fn prepare_release<D: BlockDevice>(
+        &mut self,
+        file: &mut ImageFile<D>,
+        run: Run,
+    ) -> Inner<()> {
+        file.event(Event::ClusterFree)?;
+        file.event(Event::RefblockLoad)?;
+        match self.slice(file, run.first) {
+            Err(Trouble::Io(IoError::Wait(wait))) => Err(IoError::Wait(wait).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that one use of each cluster of `run` is gone.
+    pub(crate) fn release(&mut self, run: Run) {
+        match self.released.last_mut() {
+            Some(last) if last.end() == run.first => last.count += run.count,
+            _ => self.released.push(run),
+        }
+    }
+
+    /// Tells whether clusters wait to be counted down.
+    pub(crate) fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+
+    /// Tells whether so many wait that they should be counted down soon.
+    pub(crate) fn has_many_released(&self) -> bool {
+        self.released.len() >= MANY
+    }
+
+    /// Counts down what was released. No entry in the file points there any more.
+    ///
+    /// With `discard` the space is handed on to the device below, which may refuse.
+    pub(crate) fn apply_released<D: BlockDevice>(
+        &mut self,
+        file: &mut ImageFile<D>,
+        discard: bool,
+    ) -> Inner<()> {
+        while let Some(run) = self.released.pop() {
+            let end = self.slice_end(run.first).min(run.end());
+            let part = Run {
+                first: run.first,
+                count: end - run.first,
+            };
+            if let Err(error) = self.apply_part(file, part, discard) {
+                self.released.push(run);
+                return Err(error);
+            }
+            if end < run.end() {
+                self.released.push(Run {
+                    first: end,
+                    count: run.end() - end,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts down clusters of one slice. A count that is 0 already stays so.
+    fn apply_part<D: BlockDevice>(
+        &mut self,
+        file: &mut ImageFile<D>,
+        run: Run,
+        discard: bool,
+    ) -> Inner<()> {
+        let Some(slot) = self.slice(file, run.first)? else {
+            return Ok(());
+        };
+        if discard {
+            let mut at = run.first;
+            while at < run.end() {
+                let free = (at..run.end())
+                    .take_while(|cluster| self.get(slot, *cluster) == 1)
+                    .count() as u64;
+                if free > 0 {
+                    let first = at;
+                    let range = self.layout.bytes(Run { first, count: free });
+                    if let Err(IoError::Wait(wait)) = file.discard(range) {
+                        return Err(IoError::Wait(wait).into());
+                    }
+                }
+                at += free + 1;
+            }
+        }
+        for cluster in run.first..run.end() {
+            let count = self.get(slot, cluster);
+            if count > 0 {
+                let one = Run {
+                    first: cluster,
+                    count: 1,
+                };
+                self.put(slot, one, count - 1);
+            }
+            if count == 1 {
+                self.hint = self.hint.min(cluster);
+                self.forget_compressed_tail(cluster);
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_compressed_tail(&mut self, cluster: u64) {
+        if self.compressed_tail >> self.layout.cluster_bits == cluster {
+            self.compressed_tail = 0;
+        }
+    }
+}

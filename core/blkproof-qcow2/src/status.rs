@@ -1,0 +1,59 @@
+//! What ranges are, in long runs.
+
+use blkproof_device::{BlockDevice, BlockStatus, StatusKind};
+use blkproof_spec::{ByteRange, Length};
+
+use crate::entry::Kind;
+use crate::error::Inner;
+use crate::image::Qcow2;
+use crate::layout::OFFSET_MASK;
+
+/// How many slices one answer may look at.
+const MAX_SLICES: u32 = 64;
+
+impl<D: BlockDevice> Qcow2<D> {
+    /// Tells what the start of `range` is, and how far that goes.
+    pub(crate) fn status(&mut self, range: ByteRange) -> Inner<BlockStatus> {
+        let mut at = range.start;
+        let mut found = None;
+        let mut slices = 0;
+        while at < range.end() && slices < MAX_SLICES {
+            let (kind, end) = self.status_run(at, range.end())?;
+            if *found.get_or_insert(kind) != kind {
+                break;
+            }
+            if at >> self.layout.slice_span_bits() != end >> self.layout.slice_span_bits() {
+                slices += 1;
+            }
+            at = end.min(range.end());
+        }
+        Ok(BlockStatus {
+            len: Length(at - range.start),
+            kind: found.unwrap_or(StatusKind::Hole),
+        })
+    }
+
+    /// Tells what `at` is, and up to where that holds at least.
+    fn status_run(&mut self, at: u64, end: u64) -> Inner<(StatusKind, u64)> {
+        if let Some(slot) = self.slice(at)? {
+            let clusters = self.layout.clusters(self.layout.within(at) + end - at);
+            let extent = self.extent(slot, at, clusters)?;
+            let kind = match extent.kind {
+                Kind::Hole => StatusKind::Hole,
+                Kind::Zero | Kind::ZeroReserved(_) => StatusKind::Zero,
+                Kind::Data(_) | Kind::Compressed(_) => StatusKind::Data,
+            };
+            return Ok((kind, at + self.span(at, extent.count)));
+        }
+        let bits = self.layout.table_span_bits();
+        let limit = end.div_ceil(1 << bits).min(self.l1.entries());
+        let next = self
+            .l1
+            .next_nonzero(&mut self.file, (at >> bits) + 1, limit)?;
+        let hole_end = next.map_or(end, |(index, entry)| match entry & OFFSET_MASK {
+            0 => ((at >> bits) + 1) << bits,
+            _ => index << bits,
+        });
+        Ok((StatusKind::Hole, hole_end))
+    }
+}

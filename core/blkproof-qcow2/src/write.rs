@@ -1,0 +1,243 @@
+//! Writing.
+//!
+//! Clusters whose refcount is one are written in place. All others get new clusters: these are taken,
+//! what the request leaves open in them is filled from what the guest saw there before, all is written,
+//! and only then do the L2 entries change, in memory. A request that fails before that gives the new
+//! clusters back.
+
+use blkproof_device::BlockDevice;
+use blkproof_spec::ByteRange;
+use blkproof_spec::fault::Event;
+
+use crate::cache::Slot;
+use crate::entry::{COPIED, Kind};
+use crate::error::{Corruption, Inner};
+use crate::image::Qcow2;
+use crate::layout::Run;
+use crate::num::index;
+
+/// How much is put together in memory where a request's ends have to be filled up.
+const MERGED_BYTES: u64 = 1 << 20;
+
+impl<D: BlockDevice> Qcow2<D> {
+    /// Writes `data` at `position`.
+    pub(crate) fn write(&mut self, mut position: u64, mut data: &[u8]) -> Inner<()> {
+        while !data.is_empty() {
+            let slot = self.slice_mut(position)?;
+            let max = self.clusters_touched(position, data.len() as u64);
+            let extent = self.extent(slot, position, max)?;
+            let written = match extent.kind {
+                Kind::Data(host) if extent.owned => {
+                    let len = self.span(position, extent.count).min(data.len() as u64);
+                    self.write_in_place(host, position, &data[..index(len)])?;
+                    len
+                }
+                Kind::ZeroReserved(host) if extent.owned => {
+                    self.write_reserved(host, extent.count, position, data)?
+                }
+                _ => self.write_new(slot, max, position, data)?,
+            };
+            data = &data[index(written)..];
+            position += written;
+        }
+        Ok(())
+    }
+
+    fn clusters_touched(&self, position: u64, len: u64) -> u64 {
+        self.layout.clusters(self.layout.within(position) + len)
+    }
+
+    fn write_in_place(&mut self, host: u64, position: u64, data: &[u8]) -> Inner<()> {
+        let offset = host + self.layout.within(position);
+        self.check_target(ByteRange::new(offset, data.len() as u64))?;
+        self.file.event(Event::WriteAio)?;
+        self.file.write(offset, data)?;
+        Ok(())
+    }
+
+    /// Checks that data does not go over the image's own tables: only a damaged image asks for that.
+    pub(crate) fn check_target(&self, range: ByteRange) -> Inner<()> {
+        if self.refcounts.is_reserved(range) {
+            let offset = range.start;
+            return Err(Corruption::MetadataOverlap { offset }.into());
+        }
+        Ok(())
+    }
+
+    /// Writes into zero clusters that have a place in the file. Returns how much was written.
+    fn write_reserved(&mut self, host: u64, count: u64, position: u64, data: &[u8]) -> Inner<u64> {
+        let run = Run {
+            first: host >> self.layout.cluster_bits,
+            count,
+        };
+        self.check_target(self.layout.bytes(run))?;
+        self.fill_and_link(run, position, data)
+    }
+
+    /// Writes into clusters that cannot be written in place. Returns how much was written.
+    fn write_new(&mut self, slot: Slot, max: u64, position: u64, data: &[u8]) -> Inner<u64> {
+        let mut want = self.count_new(slot, position, max)?;
+        want = self.bound_merge(want, position, data.len() as u64);
+        let run = self.refcounts.alloc(&mut self.file, want)?;
+        let done = self
+            .prepare_replace(position, run.count)
+            .and_then(|()| self.fill_and_link(run, position, data));
+        if done.is_err() {
+            self.refcounts.give_back(&mut self.file, run);
+        }
+        done
+    }
+
+    /// Counts the clusters from `position` on that need a new place.
+    fn count_new(&mut self, slot: Slot, position: u64, max: u64) -> Inner<u64> {
+        let mut count = 0;
+        let (_, rest) = self.place(position);
+        let base = self.layout.down(position);
+        while count < max.min(rest) {
+            let at = base + (count << self.layout.cluster_bits);
+            let extent = self.extent(slot, at, max - count)?;
+            let in_place = matches!(extent.kind, Kind::Data(_) | Kind::ZeroReserved(_));
+            if in_place && extent.owned {
+                break;
+            }
+            count += extent.count;
+        }
+        Ok(count)
+    }
+
+    /// Lessens `want` so that little has to be put together in memory.
+    fn bound_merge(&self, want: u64, position: u64, len: u64) -> u64 {
+        let limit = (MERGED_BYTES >> self.layout.cluster_bits).max(1);
+        let end = self.layout.within(position) + len;
+        if want <= limit {
+            want
+        } else if !self.layout.aligned(position) {
+            limit
+        } else if want << self.layout.cluster_bits > end {
+            want - 1
+        } else {
+            want
+        }
+    }
+
+    /// Makes ready to give up what `count` clusters from `position` on have in the file.
+    pub(crate) fn prepare_replace(&mut self, position: u64, count: u64) -> Inner<()> {
+        let base = self.layout.down(position);
+        let slot = self.slice_mut(position)?;
+        let (at, _) = self.place(base);
+        for number in 0..count {
+            let entry = self.l2.entry(slot, at + index(number));
+            if entry == 0 {
+                continue;
+            }
+            let guest = base + (number << self.layout.cluster_bits);
+            let kind = Kind::decode(self.layout, entry, guest)?;
+            if let Some(run) = kind.host(self.layout) {
+                self.check_target(self.layout.bytes(run))?;
+                self.refcounts.prepare_release(&mut self.file, run)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to the clusters of `run`, which no entry points to yet, and then lets the entries point
+    /// there. Returns how much of `data` was written: up to the end of the run.
+    fn fill_and_link(&mut self, run: Run, position: u64, data: &[u8]) -> Inner<u64> {
+        let host = self.layout.bytes(run);
+        let head = self.layout.within(position);
+        let len = (host.len - head).min(data.len() as u64);
+        let data = &data[..index(len)];
+        let tail = head + len;
+        let used = self.layout.up(tail);
+        if head == 0 && tail == used {
+            self.file.event(Event::WriteAio)?;
+            self.file.write(host.start, data)?;
+        } else if self.rest_is_zero(position, len)? {
+            self.file.event(Event::ClusterAllocSpace)?;
+            self.file.write_zeroes(ByteRange::new(host.start, used))?;
+            self.file.event(Event::WriteAio)?;
+            self.file.write(host.start + head, data)?;
+        } else {
+            self.merge(position, data, used)?;
+            self.file.event(Event::WriteAio)?;
+            self.file.event(Event::CowWrite)?;
+            self.file.write(host.start, &self.scratch[..index(used)])?;
+        }
+        self.link(
+            position,
+            host.start | COPIED,
+            run.count.min(used >> self.layout.cluster_bits),
+        )?;
+        Ok(len)
+    }
+
+    /// Tells whether what the request leaves open in its first and last cluster reads as zeroes.
+    fn rest_is_zero(&mut self, position: u64, len: u64) -> Inner<bool> {
+        let end = position + len;
+        if !self.layout.aligned(position) && !self.reads_zero(self.layout.down(position))? {
+            return Ok(false);
+        }
+        Ok(self.layout.aligned(end) || self.reads_zero(end)?)
+    }
+
+    /// Tells whether all from `position` to the end of its cluster reads as zeroes, as far as the
+    /// tables tell.
+    pub(crate) fn reads_zero(&mut self, position: u64) -> Inner<bool> {
+        let (kind, _) = self.look_up(position, 1)?;
+        Ok(match kind {
+            Kind::Zero | Kind::ZeroReserved(_) => true,
+            Kind::Hole => self.hole_is_zero(position),
+            Kind::Data(_) | Kind::Compressed(_) => false,
+        })
+    }
+
+    /// Puts `data`, and what the guest saw before and behind it, together in the scratch buffer.
+    fn merge(&mut self, position: u64, data: &[u8], used: u64) -> Inner<()> {
+        let base = self.layout.down(position);
+        let (head, end) = (index(position - base), index(position - base) + data.len());
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.resize(scratch.len().max(index(used)), 0);
+        let merged = &mut scratch[..index(used)];
+        let mut result = Ok(());
+        for (from, to) in [(0, head), (end, merged.len())] {
+            if result.is_ok() && from < to {
+                result = self.file.event(Event::CowRead).map_err(Into::into);
+                result = result.and_then(|()| self.read(base + from as u64, &mut merged[from..to]));
+            }
+        }
+        merged[head..end].copy_from_slice(data);
+        self.scratch = scratch;
+        result
+    }
+
+    /// Lets the entries of `count` clusters from `position` on point to `entry` and what follows it.
+    pub(crate) fn link(&mut self, position: u64, entry: u64, count: u64) -> Inner<()> {
+        let slot = self.slice_mut(position)?;
+        let (at, _) = self.place(position);
+        for number in 0..count {
+            let at = at + index(number);
+            let old = self.l2.entry(slot, at);
+            let new = entry + (number << self.layout.cluster_bits);
+            self.l2.set_entry(slot, at, new);
+            self.release_old(old, new);
+        }
+        Ok(())
+    }
+
+    /// Gives up what an entry pointed to, unless its successor points there too.
+    pub(crate) fn release_old(&mut self, old: u64, new: u64) {
+        if old == 0 {
+            return;
+        }
+        let Ok(kind) = Kind::decode(self.layout, old, 0) else {
+            return;
+        };
+        let kept = Kind::decode(self.layout, new, 0)
+            .ok()
+            .and_then(|kind| kind.host(self.layout));
+        match kind.host(self.layout) {
+            Some(run) if kept != Some(run) => self.refcounts.release(run),
+            _ => {}
+        }
+    }
+}

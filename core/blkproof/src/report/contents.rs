@@ -1,0 +1,86 @@
+//! Contents told by where they come from.
+
+use blkproof_spec::content::{Bytes, Content};
+use blkproof_spec::model::{Held, Mismatch, Violation};
+use blkproof_spec::step::{Action, GuestOp};
+use blkproof_spec::{ByteRange, StepNumber};
+
+use super::{WrongRange, step_text};
+use crate::text::Document;
+
+pub(super) fn ranges(violation: &Violation, document: &Document) -> Vec<WrongRange> {
+    let tell = |mismatch: &Mismatch| WrongRange {
+        start: mismatch.range.start,
+        end: mismatch.range.end(),
+        holds: held(mismatch, document),
+        should_hold: expected(mismatch, document),
+    };
+    violation.mismatches.iter().map(tell).collect()
+}
+
+fn held(mismatch: &Mismatch, document: &Document) -> String {
+    match mismatch.held {
+        Held::Fill(byte) => fill(byte, mismatch.range, document),
+        Held::Stamp(found) => {
+            let mut text = format!("what {} wrote", step(StepNumber(found.write.0), document));
+            if found.sector != mismatch.range.start / blkproof_spec::SECTOR {
+                text.push_str(&format!(" to sector {}", found.sector));
+            }
+            let disks = &document.scenario.setup.disks;
+            let index = usize::try_from(found.disk.0).unwrap_or(usize::MAX);
+            match disks.get(index) {
+                Some(disk) if disks.len() > 1 => text.push_str(&format!(" on {}", disk.name)),
+                _ => {}
+            }
+            text
+        }
+        Held::Other => "bytes of no known origin".to_owned(),
+    }
+}
+
+fn expected(mismatch: &Mismatch, document: &Document) -> String {
+    let tell = |bytes: &Bytes| match bytes {
+        Bytes::Fill(byte) => fill(*byte, mismatch.range, document),
+        Bytes::Stamp { write, .. } => {
+            format!("what {} wrote", step(StepNumber(write.0), document))
+        }
+    };
+    let alternatives: Vec<_> = mismatch.expected.iter().map(tell).collect();
+    alternatives.join(" or ")
+}
+
+fn step(number: StepNumber, document: &Document) -> String {
+    let text = step_text(&document.scenario, number);
+    match document.line_of(number) {
+        Some(line) => format!("step {} (line {line}: {text})", number.0),
+        None => format!("step {} ({text})", number.0),
+    }
+}
+
+/// Returns a byte, with the last step that filled the range, or a part of it, with that byte.
+fn fill(byte: u8, range: ByteRange, document: &Document) -> String {
+    let steps = document.scenario.steps.iter().enumerate().rev();
+    let wrote = |action: &Action| match action {
+        Action::Guest { op, .. } | Action::Start { op, .. } => fills(op, byte, range),
+        _ => false,
+    };
+    let found = steps.into_iter().find(|(_, step)| wrote(&step.action));
+    let value = if byte == 0 {
+        "zeroes".to_owned()
+    } else {
+        format!("{byte:#04x}")
+    };
+    match found.and_then(|(index, _)| u32::try_from(index + 1).ok()) {
+        Some(number) => format!("{value}, as {} wrote", step(StepNumber(number), document)),
+        None => value,
+    }
+}
+
+fn fills(op: &GuestOp, byte: u8, range: ByteRange) -> bool {
+    let same = match op {
+        GuestOp::Write { content, .. } => *content == Content::Fill(byte),
+        GuestOp::WriteZeroes { .. } => byte == 0,
+        GuestOp::Discard { .. } | GuestOp::Read { .. } | GuestOp::Flush => false,
+    };
+    same && op.range().overlaps(range)
+}

@@ -1,0 +1,322 @@
+//! The run: model and subject side by side, step by step, up to the first divergence.
+//!
+//! Per step the runner first lets fault steps act on the store, hands the step to the subject, gathers
+//! what can be seen (answer, events, status, faults that fired), shows it to the model, and fulfils what
+//! the model demands to be compared. Nothing is formatted and nothing is copied unless something does
+//! not hold. A [`Runner`] keeps its buffers and its pool of pages from one scenario to the next.
+
+mod carry;
+
+mod check;
+
+mod compare;
+
+mod digest;
+
+mod end;
+
+mod known;
+
+mod trace;
+
+mod world;
+
+use blkproof_device::{FaultStore, Media, MemStore, Pool};
+use blkproof_spec::fault::Firing;
+use blkproof_spec::step::{Action, Expect};
+use blkproof_spec::{
+    ByteRange, Capabilities, JobEvent, Judgement, Layer, Model, Reply, Scenario, Status,
+    StepNumber, Tag,
+};
+
+use crate::inspect::Inspector;
+use crate::outcome::{Counts, Failure, Finding, Moment, NotJudged, Outcome};
+use crate::subject::Subject;
+use known::Known;
+use world::World;
+
+pub(crate) use carry::reply_text;
+pub use trace::sha256_hex;
+
+/// How scenarios are run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Whether the subject's reports of bitmaps and jobs are kept from the judge. What can cost data
+    /// must be found without them.
+    pub hide_status: bool,
+    /// Whether the SHA-256 of everything observable is computed, to compare two runs of one build.
+    pub trace: bool,
+    /// Whether everything is brought to an end behind the last step: faults lifted, jobs ended, a
+    /// fresh full backup where something went wrong before.
+    pub cleanup: bool,
+    /// How many of the first steps were carried out on the images already, by somebody else. They are
+    /// only shown to the model.
+    pub prepared: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hide_status: false,
+            trace: false,
+            cleanup: true,
+            prepared: 0,
+        }
+    }
+}
+
+/// Runs scenarios.
+#[derive(Debug)]
+pub struct Runner {
+    options: Options,
+    pool: Pool,
+    buffers: Buffers,
+}
+
+/// What is filled anew at each step.
+#[derive(Debug, Default)]
+struct Buffers {
+    read: Vec<u8>,
+    events: Vec<JobEvent>,
+    status: Status,
+    fired: Vec<Firing>,
+    suspended: Vec<Tag>,
+    judgement: Judgement,
+    piece: Vec<u8>,
+    ranges: Vec<ByteRange>,
+    replies: Vec<Reply>,
+    firings: Vec<(StepNumber, Firing)>,
+    /// The events that no check has consumed yet, status changes left out.
+    unchecked: Vec<JobEvent>,
+    known: Known,
+}
+
+impl Buffers {
+    fn clear(&mut self) {
+        self.judgement.clear();
+        self.replies.clear();
+        self.firings.clear();
+        self.unchecked.clear();
+        self.known.clear();
+    }
+}
+
+impl Runner {
+    /// Makes a runner.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            pool: Pool::default(),
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// Returns how scenarios are run.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Runs a scenario in memory.
+    pub fn run(
+        &mut self,
+        scenario: &Scenario,
+        subject: &mut dyn Subject,
+        inspector: Option<&mut dyn Inspector>,
+    ) -> Outcome {
+        let store = MemStore::new(&self.pool);
+        self.run_on(&store, scenario, subject, inspector)
+    }
+
+    /// Runs a scenario on a store, which may hold images already: those are taken as they are.
+    pub fn run_on<M: Media>(
+        &mut self,
+        store: &FaultStore<M>,
+        scenario: &Scenario,
+        subject: &mut dyn Subject,
+        inspector: Option<&mut dyn Inspector>,
+    ) -> Outcome {
+        self.buffers.clear();
+        let mut capabilities = subject.capabilities();
+        if self.options.hide_status {
+            capabilities.bitmap_status = false;
+            capabilities.dirty_ranges = false;
+        }
+        let run = Run {
+            scenario,
+            subject,
+            world: store,
+            // Within an option, the borrow does not shorten by itself.
+            inspector: match inspector {
+                Some(inspector) => Some(inspector),
+                None => None,
+            },
+            options: self.options,
+            capabilities,
+            model: Model::new(&scenario.setup, capabilities),
+            trace: self.options.trace.then(trace::Trace::default),
+            moment: Moment::Preparing,
+            findings: Vec::new(),
+            counts: Counts::default(),
+            buffers: &mut self.buffers,
+        };
+        run.run()
+    }
+}
+
+/// One run.
+struct Run<'a> {
+    scenario: &'a Scenario,
+    subject: &'a mut dyn Subject,
+    world: &'a dyn World,
+    inspector: Option<&'a mut dyn Inspector>,
+    options: Options,
+    capabilities: Capabilities,
+    model: Model,
+    trace: Option<trace::Trace>,
+    moment: Moment,
+    findings: Vec<Finding>,
+    counts: Counts,
+    buffers: &'a mut Buffers,
+}
+
+/// Why a run goes on no further.
+enum Stop {
+    /// There are findings.
+    Failed,
+    /// It counts for nothing.
+    NotJudged(NotJudged),
+}
+
+impl Run<'_> {
+    fn run(mut self) -> Outcome {
+        let result = self.all();
+        self.count_rules();
+        if let Some(trace) = self.trace.take() {
+            self.counts.trace = Some(trace.finish());
+        }
+        match result {
+            Ok(()) => Outcome::Held(self.counts),
+            Err(Stop::NotJudged(why)) => Outcome::NotJudged(why, self.counts),
+            Err(Stop::Failed) => Outcome::Failed(Box::new(self.failure())),
+        }
+    }
+
+    fn all(&mut self) -> Result<(), Stop> {
+        self.begin()?;
+        for (index, step) in self.scenario.steps.iter().enumerate() {
+            let number = StepNumber(u32::try_from(index + 1).unwrap_or(u32::MAX));
+            self.moment = Moment::Step(number);
+            if index < self.options.prepared {
+                self.prepared_step(number, &step.action);
+            } else {
+                self.step(number, &step.action, step.expect);
+            }
+            self.counts.steps += 1;
+            self.go_on()?;
+        }
+        self.end()
+    }
+
+    /// Makes the images, arms the rules of the setup, and opens the disks.
+    fn begin(&mut self) -> Result<(), Stop> {
+        let setup = &self.scenario.setup;
+        self.buffers.known.setup(setup);
+        self.announce();
+        let handle = self.world.handle();
+        self.subject("preparing the images", |subject| {
+            subject.prepare(handle, setup)
+        });
+        self.go_on()?;
+        self.world.set_tracing(self.options.trace);
+        for rule in &setup.rules {
+            self.world.install(rule);
+        }
+        self.moment = Moment::Opening;
+        let handle = self.world.handle();
+        self.subject("opening the disks", |subject| subject.open(handle, setup));
+        self.take_firings(StepNumber(0));
+        match self.findings.first() {
+            Some(Finding::Subject { message, .. }) if !self.buffers.firings.is_empty() => {
+                Err(Stop::NotJudged(NotJudged::NotOpened(message.clone())))
+            }
+            _ => self.go_on(),
+        }
+    }
+
+    /// Has the store lay layers above the formats where rules may come.
+    fn announce(&self) {
+        let steps = self
+            .scenario
+            .steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::Install(rule) => Some(rule),
+                _ => None,
+            });
+        let rules = self.scenario.setup.rules.iter().chain(steps);
+        for rule in rules.filter(|rule| rule.place.layer == Layer::Format) {
+            self.world.announce(&rule.place);
+        }
+    }
+
+    fn go_on(&mut self) -> Result<(), Stop> {
+        if self.model.is_undetectable() {
+            return Err(Stop::NotJudged(NotJudged::Undetectable));
+        }
+        if self.findings.is_empty() {
+            Ok(())
+        } else {
+            Err(Stop::Failed)
+        }
+    }
+
+    /// Carries out a step of the scenario and judges it.
+    fn step(&mut self, number: StepNumber, action: &Action, expect: Expect) {
+        if let Action::Check(check) = action {
+            return self.check(check, expect);
+        }
+        let reply = self.observe(number, action);
+        self.expect(expect, reply);
+    }
+
+    /// Shows the model a step that somebody else carried out.
+    fn prepared_step(&mut self, number: StepNumber, action: &Action) {
+        self.buffers.judgement.clear();
+        self.buffers.replies.push(Reply::Done);
+        self.buffers.known.note(action);
+        let seen = blkproof_spec::Observation::of(Reply::Done);
+        self.model
+            .observe(number, action, &seen, &mut self.buffers.judgement);
+        self.take_violations();
+    }
+
+    fn count_rules(&mut self) {
+        let steps = self.scenario.steps.iter();
+        let installs = steps.filter(|step| matches!(step.action, Action::Install(_)));
+        if self.scenario.setup.rules.is_empty() && installs.count() == 0 {
+            return;
+        }
+        for count in self.world.rule_counts() {
+            self.counts.rules += 1;
+            self.counts.matched += count.matched;
+            self.counts.fired += count.fired;
+            if count.fired == 0 {
+                self.counts.idle_rules.push(count.rule);
+            }
+        }
+    }
+
+    fn failure(self) -> Failure {
+        Failure {
+            step_kind: self.moment.step_kind(self.scenario),
+            moment: self.moment,
+            findings: self.findings,
+            replies: self.buffers.replies.clone(),
+            firings: core::mem::take(&mut self.buffers.firings),
+            counts: self.counts,
+        }
+    }
+}

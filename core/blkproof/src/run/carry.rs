@@ -1,0 +1,233 @@
+//! Carrying out one step, and showing the model what was seen of it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use blkproof_spec::step::{Action, Expect};
+use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
+
+use super::Run;
+use crate::outcome::Finding;
+use crate::subject::{Subject, SubjectError};
+use crate::text::describe;
+
+impl Run<'_> {
+    /// Carries out a step, shows it to the model, and fulfils what the model demands.
+    pub(super) fn observe(&mut self, number: StepNumber, action: &Action) -> Reply {
+        self.buffers.judgement.clear();
+        self.buffers.read.clear();
+        let Some(reply) = self.carry_out(number, action) else {
+            self.take_firings(number);
+            return Reply::Pending;
+        };
+        self.buffers.replies.push(reply);
+        if reply == Reply::Done {
+            self.buffers.known.note(action);
+        } else {
+            self.buffers.known.note_targets(action);
+        }
+        self.gather(number, action);
+        self.trace_step(number, reply);
+        let buffers = &mut *self.buffers;
+        let wants_status = self.model.wants_status(action);
+        let first = buffers.firings.len() - buffers.fired.len();
+        debug_assert!(
+            buffers.firings[first..]
+                .iter()
+                .all(|(step, _)| *step == number)
+        );
+        let seen = Observation {
+            reply,
+            events: &buffers.events,
+            status: wants_status.then_some(&buffers.status),
+            fired: &buffers.fired,
+            data: &buffers.read,
+            suspended: &buffers.suspended,
+        };
+        self.model
+            .observe(number, action, &seen, &mut buffers.judgement);
+        self.take_violations();
+        self.fulfil_demands(false);
+        reply
+    }
+
+    /// Hands a step to the store and the subject. `None` where the subject failed to answer at all.
+    fn carry_out(&mut self, number: StepNumber, action: &Action) -> Option<Reply> {
+        if *action == Action::Restart {
+            return self.restart();
+        }
+        if let Some(refusal) = self.act_on_store(action) {
+            return Some(Reply::Refused(refusal));
+        }
+        let read = &mut self.buffers.read;
+        match guarded(|| self.subject.apply(number, action, read)) {
+            Ok(reply) => Some(reply),
+            Err(panic) => {
+                self.findings.push(panic);
+                None
+            }
+        }
+    }
+
+    /// Lets a step about faults or time act on the store. Returns why it is refused, if it is.
+    fn act_on_store(&self, action: &Action) -> Option<Refusal> {
+        match action {
+            Action::Lift(name) => return (!self.world.lift(name)).then_some(Refusal::NoSuchRule),
+            Action::ResumeTag(tag) => {
+                return (!self.world.resume(tag)).then_some(Refusal::NoSuchTag);
+            }
+            Action::Install(rule) => self.world.install(rule),
+            Action::LiftAll => self.world.lift_all(),
+            Action::Tick(time) => self.world.tick(*time),
+            _ => {}
+        }
+        None
+    }
+
+    fn restart(&mut self) -> Option<Reply> {
+        if !self.capabilities.restart {
+            return Some(Reply::Refused(Refusal::Unsupported));
+        }
+        self.subject("closing the disks", |subject| subject.close());
+        let handle = self.world.handle();
+        let setup = &self.scenario.setup;
+        self.subject("opening the disks again", |subject| {
+            subject.open(handle, setup)
+        });
+        self.findings.is_empty().then_some(Reply::Done)
+    }
+
+    /// Asks the subject for something that it must be able to do.
+    pub(super) fn subject(
+        &mut self,
+        doing: &str,
+        call: impl FnOnce(&mut dyn Subject) -> Result<(), SubjectError>,
+    ) -> bool {
+        let finding = match guarded(|| call(self.subject)) {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => Finding::Subject {
+                doing: doing.to_owned(),
+                message: error.message,
+            },
+            Err(panic) => panic,
+        };
+        self.findings.push(finding);
+        false
+    }
+
+    /// Gathers events, status, faults that fired and suspended requests.
+    fn gather(&mut self, number: StepNumber, action: &Action) {
+        let wants_status = self.model.wants_status(action);
+        let buffers = &mut *self.buffers;
+        buffers.events.clear();
+        let events = &mut buffers.events;
+        let status = &mut buffers.status;
+        let asked = guarded(|| {
+            self.subject.drain_events(events);
+            if wants_status {
+                status.bitmaps.clear();
+                status.jobs.clear();
+                self.subject.status(status);
+            }
+        });
+        if let Err(panic) = asked {
+            self.findings.push(panic);
+        }
+        let events = buffers.events.iter();
+        let lasting =
+            events.filter(|event| !matches!(event, blkproof_spec::JobEvent::Status { .. }));
+        buffers.unchecked.extend(lasting.cloned());
+        self.take_firings(number);
+        self.buffers.suspended.clear();
+        self.world.suspended(&mut self.buffers.suspended);
+    }
+
+    /// Takes the faults that fired since the last time.
+    pub(super) fn take_firings(&mut self, number: StepNumber) {
+        let buffers = &mut *self.buffers;
+        buffers.fired.clear();
+        self.world.drain_ledger(&mut buffers.fired);
+        let fired = buffers.fired.iter().cloned();
+        buffers.firings.extend(fired.map(|firing| (number, firing)));
+    }
+
+    fn trace_step(&mut self, number: StepNumber, reply: Reply) {
+        let Some(trace) = &mut self.trace else {
+            return;
+        };
+        let mut entries = Vec::new();
+        self.world.drain_trace(&mut entries);
+        for entry in entries {
+            trace.line(format_args!("{entry}"));
+        }
+        trace.line(format_args!("step {} {reply:?}", number.0));
+        trace.line(format_args!("{:?}", self.buffers.events));
+        trace.bytes(&self.buffers.read);
+    }
+
+    /// Compares the answer with what the scenario says.
+    pub(super) fn expect(&mut self, expect: Expect, reply: Reply) {
+        let met = match (expect, reply) {
+            (Expect::Any, _)
+            | (Expect::Done, Reply::Done)
+            | (Expect::Pending, Reply::Pending)
+            | (Expect::Refused(None), Reply::Refused(_))
+            | (Expect::Failed(None), Reply::Failed(_)) => true,
+            (Expect::Refused(Some(expected)), Reply::Refused(seen)) => expected == seen,
+            (Expect::Failed(Some(expected)), Reply::Failed(seen)) => expected == seen,
+            _ => false,
+        };
+        let panicked = self
+            .findings
+            .iter()
+            .any(|finding| matches!(finding, Finding::Panic { .. }));
+        if !met && !panicked {
+            self.findings.push(Finding::Expectation {
+                aspect: "reply",
+                expected: expect_text(expect),
+                seen: reply_text(reply),
+            });
+        }
+    }
+
+    /// Moves the model's violations among the findings.
+    pub(super) fn take_violations(&mut self) {
+        for violation in self.buffers.judgement.violations.drain(..) {
+            super::compare::merge(&mut self.findings, violation);
+        }
+    }
+}
+
+/// Calls the subject; a panic becomes a finding.
+pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Finding> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned());
+        Finding::Panic {
+            message: message.unwrap_or_else(|| "a panic without a message".to_owned()),
+        }
+    })
+}
+
+fn expect_text(expect: Expect) -> String {
+    // The words of the scenario text, behind `expect=`.
+    let text = describe(&Step {
+        action: Action::LiftAll,
+        expect,
+    });
+    match text.split_once("expect=") {
+        Some((_, words)) => words.to_owned(),
+        None => "done".to_owned(),
+    }
+}
+
+/// Returns an answer in the words of the scenario text.
+pub(crate) fn reply_text(reply: Reply) -> String {
+    match reply {
+        Reply::Done => "done".to_owned(),
+        Reply::Refused(refusal) => format!("refused({refusal})"),
+        Reply::Failed(errno) => format!("failed({errno})"),
+        Reply::Pending => "pending".to_owned(),
+    }
+}

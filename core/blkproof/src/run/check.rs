@@ -1,0 +1,116 @@
+//! The checks that a scenario states.
+
+use blkproof_spec::model::Difference;
+use blkproof_spec::step::{Check, EventPattern, Expect};
+use blkproof_spec::{JobEvent, JobName, Reply};
+
+use super::Run;
+use super::carry::guarded;
+use super::trace::sha256_hex;
+use crate::outcome::Finding;
+
+impl Run<'_> {
+    /// Carries out a check. Where anything may come of it, nothing is looked at.
+    pub(super) fn check(&mut self, check: &Check, expect: Expect) {
+        self.buffers.replies.push(Reply::Done);
+        if expect == Expect::Any {
+            return;
+        }
+        match check {
+            Check::Image { .. } => {
+                self.buffers.judgement.clear();
+                self.model.check(check, &mut self.buffers.judgement);
+                self.take_violations();
+                self.fulfil_demands(true);
+            }
+            Check::Digest { image, sha256 } => match self.digest(image) {
+                Ok(seen) if seen == *sha256 => {}
+                Ok(seen) => self.not_as_said("digest", sha256_hex(sha256), sha256_hex(&seen)),
+                Err(finding) => self.findings.push(finding),
+            },
+            Check::Event { job, event } => self.check_event(job, event),
+            Check::NoEvents => {
+                if let Some(event) = self.buffers.unchecked.first() {
+                    let seen = format!("{event:?}");
+                    self.not_as_said("event", "no event".to_owned(), seen);
+                }
+            }
+            Check::Bitmap { .. } | Check::NoBitmap { .. } | Check::Job { .. } | Check::NoJobs => {
+                self.check_status(check);
+            }
+        }
+    }
+
+    fn not_as_said(&mut self, aspect: &'static str, expected: String, seen: String) {
+        self.findings.push(Finding::Expectation {
+            aspect,
+            expected,
+            seen,
+        });
+    }
+
+    fn differences(&mut self, differences: Vec<Difference>) {
+        for (aspect, expected, seen) in differences {
+            self.not_as_said(aspect, expected.to_string(), seen.to_string());
+        }
+    }
+
+    /// Checks what the subject reports, unless its reports are kept from the judge.
+    fn check_status(&mut self, check: &Check) {
+        if !self.capabilities.bitmap_status {
+            return;
+        }
+        let status = &mut self.buffers.status;
+        status.bitmaps.clear();
+        status.jobs.clear();
+        if let Err(panic) = guarded(|| self.subject.status(status)) {
+            self.findings.push(panic);
+            return;
+        }
+        let status = &self.buffers.status;
+        match check {
+            Check::Bitmap { at, name, report } => match status.bitmap(at.name(), name) {
+                Some(seen) => {
+                    let differences = report.mismatches(seen);
+                    self.differences(differences);
+                }
+                None => self.not_as_said("bitmap", name.to_string(), "no such bitmap".to_owned()),
+            },
+            Check::NoBitmap { at, name } => {
+                if status.bitmap(at.name(), name).is_some() {
+                    self.not_as_said("bitmap", "no such bitmap".to_owned(), name.to_string());
+                }
+            }
+            Check::Job { job, report } => match status.job(job) {
+                Some(seen) => {
+                    let differences = report.mismatches(seen);
+                    self.differences(differences);
+                }
+                None => self.not_as_said("job", job.to_string(), "no such job".to_owned()),
+            },
+            _ => {
+                if let Some(job) = status.jobs.first() {
+                    let seen = job.job.to_string();
+                    self.not_as_said("job", "no job".to_owned(), seen);
+                }
+            }
+        }
+    }
+
+    fn check_event(&mut self, job: &JobName, pattern: &EventPattern) {
+        if !self.capabilities.events {
+            return;
+        }
+        let unchecked = &mut self.buffers.unchecked;
+        let next = unchecked.iter().position(|event| event.job() == job);
+        let event = next.map(|index| unchecked.remove(index));
+        if event.as_ref().is_some_and(|event| pattern.matches(event)) {
+            return;
+        }
+        let seen = event.map_or_else(
+            || format!("no event of {job} is left"),
+            |event: JobEvent| format!("{event:?}"),
+        );
+        self.not_as_said("event", format!("{pattern:?}"), seen);
+    }
+}

@@ -1,0 +1,318 @@
+//! Fulfilling the model's demands: reading what it wants to see compared.
+
+use blkproof_spec::model::{Demand, Fact, Held, Mismatch, Scope, Target, Violation};
+use blkproof_spec::{At, ByteRange};
+
+use super::Run;
+use super::carry::guarded;
+use crate::inspect::{InspectError, Inspected};
+use crate::outcome::Finding;
+
+/// How much is read and compared at once.
+const PIECE: u64 = 256 << 10;
+
+/// Up to this size everything is read, where nobody can say which parts hold data.
+const DENSE_MAX: u64 = 64 << 20;
+
+/// Up to this size a disk that is open is read as a whole in the middle of a run, where an inspector
+/// looks at all of it at the end.
+const DENSE_MAX_INSPECTED: u64 = 1 << 20;
+
+impl Run<'_> {
+    /// Fulfils what the model demanded last. Where it is `thorough`, images are read through the subject
+    /// as well as through the inspector.
+    pub(super) fn fulfil_demands(&mut self, thorough: bool) {
+        let demands = core::mem::take(&mut self.buffers.judgement.demands);
+        for demand in &demands {
+            self.counts.demands += 1;
+            self.fulfil(demand, thorough);
+        }
+        self.buffers.judgement.demands = demands;
+        self.buffers.judgement.demands.clear();
+    }
+
+    fn fulfil(&mut self, demand: &Demand, thorough: bool) {
+        match (&demand.target, &demand.scope) {
+            (_, Scope::Allocation) => self.inspect(demand),
+            (Target::Disk(_), _) => self.look_through_subject(demand),
+            (Target::Image(_), _) => {
+                if self.inspector.is_some() {
+                    self.inspect(demand);
+                }
+                if self.inspector.is_none() || thorough {
+                    self.look_through_subject(demand);
+                }
+            }
+        }
+        self.take_violations();
+    }
+
+    /// Fulfils a demand by the inspector, on the image as it is in the store.
+    pub(super) fn inspect(&mut self, demand: &Demand) {
+        let name = demand.target.name();
+        let Some(image) = self.buffers.known.get(name) else {
+            return;
+        };
+        let Some(inspector) = &mut self.inspector else {
+            return;
+        };
+        let opened = inspector.open(self.world.images(), name, image.format);
+        let result = opened.and_then(|mut image| {
+            if demand.scope == Scope::Allocation {
+                self.compare_allocation(demand, &mut *image)
+            } else {
+                self.compare_inspected(demand, &mut *image)
+            }
+        });
+        if let Err(error) = result {
+            self.findings.push(Finding::Unsound {
+                image: name.clone(),
+                complaints: vec![error.message],
+            });
+        }
+    }
+
+    fn compare_allocation(
+        &mut self,
+        demand: &Demand,
+        image: &mut dyn Inspected,
+    ) -> Result<(), InspectError> {
+        let buffers = &mut *self.buffers;
+        buffers.ranges.clear();
+        image.allocated(&mut buffers.ranges)?;
+        self.model
+            .compare_allocation(demand, &buffers.ranges, &mut buffers.judgement);
+        Ok(())
+    }
+
+    fn compare_inspected(
+        &mut self,
+        demand: &Demand,
+        image: &mut dyn Inspected,
+    ) -> Result<(), InspectError> {
+        if image.size() != demand.size {
+            self.buffers.judgement.violations.push(Violation {
+                property: demand.property,
+                about: blkproof_spec::model::About::Image(demand.target.name().clone()),
+                aspect: "size",
+                expected: Fact::Bytes(demand.size),
+                seen: Fact::Bytes(image.size()),
+                mismatches: Vec::new(),
+            });
+        }
+        let size = image.size().0.min(demand.size.0);
+        let mut ranges = core::mem::take(&mut self.buffers.ranges);
+        ranges.clear();
+        image.data(&mut ranges)?;
+        self.plan(demand, size, &mut ranges);
+        let result = self.compare_ranges(demand, &ranges, |offset, buf| image.read(offset, buf));
+        self.buffers.ranges = ranges;
+        result
+    }
+
+    /// Fulfils a demand by reading through the subject.
+    fn look_through_subject(&mut self, demand: &Demand) {
+        let dense = if self.inspector.is_some() {
+            DENSE_MAX_INSPECTED
+        } else {
+            DENSE_MAX
+        };
+        let mut ranges = core::mem::take(&mut self.buffers.ranges);
+        ranges.clear();
+        if demand.size.0 <= dense {
+            ranges.push(ByteRange::new(0, demand.size.0));
+        }
+        self.plan(demand, demand.size.0, &mut ranges);
+        let at = At::Device(demand.target.name().clone());
+        let mut panic = None;
+        let subject = &mut *self.subject;
+        // The borrow of the subject must not reach into the comparison, which needs the rest.
+        let result = compare_pieces(
+            &mut self.model,
+            self.buffers,
+            &mut self.counts.bytes_compared,
+            demand,
+            &ranges,
+            |offset, buf| {
+                let range = ByteRange::new(offset, buf.len() as u64);
+                match guarded(|| subject.peek(&at, range, buf)) {
+                    Ok(result) => result.map_err(|error| InspectError::new(error.message)),
+                    Err(finding) => {
+                        panic = Some(finding);
+                        Err(InspectError::new("a panic"))
+                    }
+                }
+            },
+        );
+        self.buffers.ranges = ranges;
+        if let Err(error) = result {
+            self.findings
+                .push(panic.unwrap_or_else(|| Finding::Subject {
+                    doing: format!("reading {}", demand.target.name()),
+                    message: error.message,
+                }));
+        }
+    }
+
+    /// Turns the ranges that hold data into those that have to be compared: with what the model expects
+    /// to hold data, within the scope, in order and merged.
+    fn plan(&self, demand: &Demand, size: u64, ranges: &mut Vec<ByteRange>) {
+        ranges.extend(self.model.expected_nonzero(demand));
+        ranges.sort_unstable();
+        merge_ranges(ranges);
+        let whole = [ByteRange::new(0, size)];
+        let within = match &demand.scope {
+            Scope::Within(within) => within.as_slice(),
+            Scope::Whole | Scope::Allocation => &whole,
+        };
+        clip(ranges, within, size);
+    }
+
+    fn compare_ranges(
+        &mut self,
+        demand: &Demand,
+        ranges: &[ByteRange],
+        read: impl FnMut(u64, &mut [u8]) -> Result<(), InspectError>,
+    ) -> Result<(), InspectError> {
+        let compared = &mut self.counts.bytes_compared;
+        compare_pieces(
+            &mut self.model,
+            self.buffers,
+            compared,
+            demand,
+            ranges,
+            read,
+        )
+    }
+}
+
+fn compare_pieces(
+    model: &mut blkproof_spec::Model,
+    buffers: &mut super::Buffers,
+    compared: &mut u64,
+    demand: &Demand,
+    ranges: &[ByteRange],
+    mut read: impl FnMut(u64, &mut [u8]) -> Result<(), InspectError>,
+) -> Result<(), InspectError> {
+    for range in ranges {
+        let mut offset = range.start;
+        while offset < range.end() {
+            let len = PIECE.min(range.end() - offset);
+            let bytes = usize::try_from(len).expect("a piece fits in memory");
+            if buffers.piece.len() < bytes {
+                buffers.piece.resize(bytes, 0);
+            }
+            let piece = &mut buffers.piece[..bytes];
+            read(offset, piece)?;
+            model.compare(demand, offset, piece, &mut buffers.judgement);
+            *compared += len;
+            offset += len;
+        }
+    }
+    Ok(())
+}
+
+/// Merges ranges that touch or overlap; they are in order.
+fn merge_ranges(ranges: &mut Vec<ByteRange>) {
+    ranges.retain(|range| !range.is_empty());
+    ranges.dedup_by(|next, last| {
+        let touches = next.start <= last.end();
+        if touches {
+            *last = ByteRange::between(last.start, last.end().max(next.end()));
+        }
+        touches
+    });
+}
+
+/// Clips ranges, which are in order and apart, to those of `within` below `size`, which are so too.
+fn clip(ranges: &mut Vec<ByteRange>, within: &[ByteRange], size: u64) {
+    let count = ranges.len();
+    let mut first = 0;
+    for index in 0..count {
+        let range = ranges[index].intersect(ByteRange::new(0, size));
+        while first < within.len() && within[first].end() <= range.start {
+            first += 1;
+        }
+        let overlapping = within[first..]
+            .iter()
+            .take_while(|part| part.start < range.end());
+        for part in overlapping {
+            let clipped = range.intersect(*part);
+            if !clipped.is_empty() {
+                ranges.push(clipped);
+            }
+        }
+    }
+    ranges.drain(..count);
+}
+
+/// Adds a violation to the findings, merged with the last one where it goes on with the same.
+pub(super) fn merge(findings: &mut Vec<Finding>, violation: Violation) {
+    if let Some(Finding::Violation(last)) = findings.last_mut() {
+        let same = last.property == violation.property
+            && last.about == violation.about
+            && last.aspect == violation.aspect
+            && !last.mismatches.is_empty()
+            && !violation.mismatches.is_empty();
+        if same {
+            for mismatch in violation.mismatches {
+                add_mismatch(&mut last.mismatches, mismatch);
+            }
+            return;
+        }
+    }
+    findings.push(Finding::Violation(Box::new(violation)));
+}
+
+fn add_mismatch(mismatches: &mut Vec<Mismatch>, next: Mismatch) {
+    if let Some(last) = mismatches.last_mut()
+        && last.range.end() == next.range.start
+        && last.expected == next.expected
+        && goes_on(last, &next)
+    {
+        last.range = ByteRange::between(last.range.start, next.range.end());
+        return;
+    }
+    if mismatches.len() < Violation::MISMATCHES_MAX {
+        mismatches.push(next);
+    }
+}
+
+/// Tells whether what `next` holds is the continuation of what `last` holds.
+fn goes_on(last: &Mismatch, next: &Mismatch) -> bool {
+    match (last.held, next.held) {
+        (Held::Stamp(one), Held::Stamp(other)) => {
+            let sectors = last.range.len / blkproof_spec::SECTOR;
+            one.disk == other.disk
+                && one.write == other.write
+                && one.sector + sectors == other.sector
+        }
+        (one, other) => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ByteRange, clip, merge_ranges};
+
+    fn ranges(parts: &[(u64, u64)]) -> Vec<ByteRange> {
+        parts
+            .iter()
+            .map(|(start, end)| ByteRange::between(*start, *end))
+            .collect()
+    }
+
+    #[test]
+    fn ranges_that_touch_become_one() {
+        let mut parts = ranges(&[(0, 4), (2, 3), (4, 6), (6, 6), (8, 9)]);
+        merge_ranges(&mut parts);
+        assert_eq!(parts, ranges(&[(0, 6), (8, 9)]));
+    }
+
+    #[test]
+    fn ranges_are_clipped_to_the_scope_and_the_size() {
+        let mut parts = ranges(&[(0, 10), (20, 30), (40, 60)]);
+        clip(&mut parts, &ranges(&[(5, 25), (28, 29), (50, 99)]), 55);
+        assert_eq!(parts, ranges(&[(5, 10), (20, 25), (28, 29), (50, 55)]));
+    }
+}

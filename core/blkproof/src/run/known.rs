@@ -1,0 +1,94 @@
+//! Which images there are, of which format and size: what the runner needs to look at them.
+
+use blkproof_spec::scenario::Role;
+use blkproof_spec::step::{Action, Backup, TargetMode, TransactionAction};
+use blkproof_spec::{Format, ImageName, Length, Setup};
+
+/// The images that the scenario brought about. An image that a refused step may have made or not is
+/// among them: whether it is there, the store knows.
+#[derive(Debug, Default)]
+pub(super) struct Known(Vec<Image>);
+
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    pub(super) name: ImageName,
+    pub(super) format: Format,
+    pub(super) size: Length,
+    /// Whether a guest has it open.
+    pub(super) is_disk: bool,
+}
+
+impl Known {
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn get(&self, name: &ImageName) -> Option<&Image> {
+        self.0.iter().find(|image| image.name == *name)
+    }
+
+    pub(super) fn setup(&mut self, setup: &Setup) {
+        self.0.extend(setup.disks.iter().map(|disk| Image {
+            name: disk.name.clone(),
+            format: disk.geometry.format,
+            size: disk.geometry.size,
+            is_disk: disk.role != Role::Image,
+        }));
+    }
+
+    /// Takes in a step that was done.
+    pub(super) fn note(&mut self, action: &Action) {
+        match action {
+            Action::Create(create) => {
+                let backing = create.backing.as_ref().and_then(|name| self.get(name));
+                let size = create.size.or(backing.map(|image| image.size));
+                self.insert(&create.image, create.format, size.unwrap_or_default());
+            }
+            Action::Remove { image } => self.0.retain(|known| known.name != *image),
+            Action::Resize { at, size } => {
+                if let Some(image) = self.0.iter_mut().find(|image| image.name == *at.name()) {
+                    image.size = *size;
+                }
+            }
+            other => self.note_targets(other),
+        }
+    }
+
+    /// Takes in the targets that a step names, whether or not it was done.
+    pub(super) fn note_targets(&mut self, action: &Action) {
+        match action {
+            Action::Backup { backup, .. } => self.target(backup),
+            Action::Transaction { actions, .. } => {
+                for action in actions {
+                    if let TransactionAction::Backup(backup) = action {
+                        self.target(backup);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn target(&mut self, backup: &Backup) {
+        let TargetMode::Create { format } = backup.mode else {
+            return;
+        };
+        let Some(source) = self.get(backup.at.name()) else {
+            return;
+        };
+        let (format, size) = (format.unwrap_or(source.format), source.size);
+        if self.get(&backup.target).is_none() {
+            self.insert(&backup.target, format, size);
+        }
+    }
+
+    fn insert(&mut self, name: &ImageName, format: Format, size: Length) {
+        self.0.retain(|known| known.name != *name);
+        self.0.push(Image {
+            name: name.clone(),
+            format,
+            size,
+            is_disk: false,
+        });
+    }
+}

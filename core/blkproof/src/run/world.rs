@@ -1,0 +1,77 @@
+//! What the runner does with a store, whatever its devices are made of.
+
+use blkproof_device::{FaultStore, Media, RuleCount, Store, TraceEntry};
+use blkproof_spec::fault::Firing;
+use blkproof_spec::{FaultRule, Millis, Place, RuleName, Tag};
+
+use crate::inspect::Images;
+
+pub(super) trait World: Images {
+    fn images(&self) -> &dyn Images;
+    fn handle(&self) -> Box<dyn Store>;
+    fn announce(&self, place: &Place);
+    fn install(&self, rule: &FaultRule);
+    fn lift(&self, name: &RuleName) -> bool;
+    fn lift_all(&self);
+    fn resume(&self, tag: &Tag) -> bool;
+    fn tick(&self, span: Millis);
+    fn suspended(&self, tags: &mut Vec<Tag>);
+    fn drain_ledger(&self, firings: &mut Vec<Firing>);
+    fn rule_counts(&self) -> Vec<RuleCount>;
+    fn set_tracing(&self, tracing: bool);
+    fn drain_trace(&self, entries: &mut Vec<TraceEntry>);
+}
+
+impl<M: Media> World for FaultStore<M> {
+    fn images(&self) -> &dyn Images {
+        self
+    }
+
+    fn handle(&self) -> Box<dyn Store> {
+        self.subject_handle()
+    }
+
+    fn announce(&self, place: &Place) {
+        Self::announce(self, place);
+    }
+
+    fn install(&self, rule: &FaultRule) {
+        Self::install(self, rule);
+    }
+
+    fn lift(&self, name: &RuleName) -> bool {
+        Self::lift(self, name)
+    }
+
+    fn lift_all(&self) {
+        Self::lift_all(self);
+    }
+
+    fn resume(&self, tag: &Tag) -> bool {
+        Self::resume(self, tag)
+    }
+
+    fn tick(&self, span: Millis) {
+        Self::tick(self, span);
+    }
+
+    fn suspended(&self, tags: &mut Vec<Tag>) {
+        Self::suspended(self, tags);
+    }
+
+    fn drain_ledger(&self, firings: &mut Vec<Firing>) {
+        Self::drain_ledger(self, firings);
+    }
+
+    fn rule_counts(&self) -> Vec<RuleCount> {
+        Self::rule_counts(self)
+    }
+
+    fn set_tracing(&self, tracing: bool) {
+        Self::set_tracing(self, tracing);
+    }
+
+    fn drain_trace(&self, entries: &mut Vec<TraceEntry>) {
+        Self::drain_trace(self, entries);
+    }
+}
