@@ -3,39 +3,169 @@
 //! It never sees the subject. Per step it is shown the answer, the events, the status and the faults
 //! that fired ([`Observation`]), says what does not hold ([`Violation`]) and what has to be read and
 //! compared ([`Demand`]).
+//!
+//! Where nothing went wrong it predicts exactly. Where a fault fired it keeps what is possible: a
+//! sector is old or new, a granule may be dirty, a job may fail with the error that was injected. What
+//! the subject then reports is taken as input, and everything that follows from it is checked.
 
 mod judgement;
 
 mod pattern;
 
-pub use judgement::{
-    About, Demand, Fact, Held, Judgement, Mismatch, Observation, Scope, Target, Violation,
-};
+mod ranges;
 
+mod images;
+
+mod bitmaps;
+
+mod jobs;
+
+mod names;
+
+mod guest;
+
+mod commands;
+
+mod plan;
+
+mod backup;
+
+mod transaction;
+
+mod events;
+
+mod ends;
+
+mod control;
+
+mod status;
+
+mod blame;
+
+mod compare;
+
+mod cleanup;
+
+mod access;
+
+pub use access::{BitmapView, ImageView, JobView};
+pub(crate) use blame::{Reach, is_exempt};
+pub use judgement::{
+    About, Demand, Fact, Held, ImageReport, Judgement, Mismatch, Observation, Scope, Target,
+    Violation,
+};
+pub(crate) use names::Refusals;
 pub use pattern::Difference;
 
 use crate::capabilities::Capabilities;
-use crate::event::JobEvent;
+use crate::fault::{Effect, FaultRule, Rule, Verdict};
+use crate::name::{BitmapName, ImageName, JobName};
+use crate::property::{answers_exact, refusal_harmless};
+use crate::reply::{Refusal, Reply};
 use crate::scenario::Setup;
-use crate::step::{Action, BitmapPattern, Check, EventPattern, JobPattern, StepNumber};
-use crate::units::ByteRange;
+use crate::status::JobEnd;
+use crate::step::{Action, Run, StepNumber, Work};
+
+use bitmaps::{Bitmap, Owner};
+use cleanup::Cleanup;
+use ends::Remainder;
+use guest::Flight;
+use images::{ImageId, Images};
+use jobs::{Job, Point, RestorePoint};
 
 /// The reference model of one run.
 #[derive(Clone, Debug)]
 pub struct Model {
     capabilities: Capabilities,
+    images: Images,
+    bitmaps: Vec<Bitmap>,
+    /// The jobs that are not dismissed, in the order in which they were started.
+    jobs: Vec<Job>,
+    points: Vec<Point>,
+    restore_points: Vec<RestorePoint>,
+    flights: Vec<Flight>,
+    /// How many transactions there were.
+    groups: u32,
+    /// The transactions of which a job was cancelled by command.
+    cancelled_groups: Vec<u32>,
+    /// How the jobs of grouped transactions ended.
+    group_ends: Vec<(u32, JobEnd)>,
+    /// A fault fired with an error.
+    faulted: bool,
+    /// A rule may delay requests.
+    delays: bool,
+    /// A backup, a bitmap command or a transaction was carried out.
+    commanded: bool,
     undetectable: bool,
+    cleanup: Option<Cleanup>,
+    scope: Scoped,
 }
+
+/// What is known only while a step is judged.
+#[derive(Clone, Default, Debug)]
+struct Scoped {
+    /// The command was refused, and so must have changed nothing.
+    refused: bool,
+    transaction: bool,
+    /// A job is being dismissed.
+    dismissing: bool,
+    /// Jobs that existed for a moment, before their command was refused.
+    rolled_back: Vec<JobName>,
+    ends: Vec<(JobName, JobEnd)>,
+    /// The bitmaps that jobs gave back.
+    recovered: Vec<(Owner, BitmapName)>,
+    remainders: Vec<Remainder>,
+    /// The jobs that were cancelled without a command, and their groups.
+    cancels: Vec<(JobName, Option<u32>)>,
+}
+
+impl Scoped {
+    fn clear(&mut self) {
+        self.refused = false;
+        self.transaction = false;
+        self.dismissing = false;
+        self.rolled_back.clear();
+        self.ends.clear();
+        self.recovered.clear();
+        self.remainders.clear();
+        self.cancels.clear();
+    }
+}
+
+/// The most runs of bitmaps that a report after a guest's request may tell; more wait for the next
+/// step about bitmaps or jobs.
+const REPORTED_RUNS_MAX: usize = 256;
 
 impl Model {
     /// Returns the model of what `setup` describes, for a subject that can do `capabilities`.
     #[must_use]
     pub fn new(setup: &Setup, capabilities: Capabilities) -> Self {
-        let _ = setup;
-        Self {
-            capabilities,
-            undetectable: false,
+        let mut images = Images::default();
+        for disk in &setup.disks {
+            images.add_setup(disk);
         }
+        let mut model = Self {
+            capabilities,
+            images,
+            bitmaps: Vec::new(),
+            jobs: Vec::new(),
+            points: Vec::new(),
+            restore_points: Vec::new(),
+            flights: Vec::new(),
+            groups: 0,
+            cancelled_groups: Vec::new(),
+            group_ends: Vec::new(),
+            faulted: false,
+            delays: false,
+            commanded: false,
+            undetectable: false,
+            cleanup: None,
+            scope: Scoped::default(),
+        };
+        for rule in &setup.rules {
+            model.install(rule);
+        }
+        model
     }
 
     /// Tells whether the subject's status should be asked for after `step`.
@@ -43,7 +173,20 @@ impl Model {
     /// It is not where that would cost more than the step and a later step judges the same.
     #[must_use]
     pub fn wants_status(&self, step: &Action) -> bool {
-        self.capabilities.bitmap_status && !matches!(step, Action::Check(_))
+        let told = || {
+            self.bitmaps
+                .iter()
+                .map(|bitmap| bitmap.track.must.runs_max())
+                .sum::<usize>()
+        };
+        match step {
+            Action::Check(_) => false,
+            Action::Guest { op, .. } if self.jobs.is_empty() => {
+                op.is_write() && !self.bitmaps.is_empty() && told() <= REPORTED_RUNS_MAX
+            }
+            Action::Guest { .. } => told() <= REPORTED_RUNS_MAX,
+            _ => true,
+        }
     }
 
     /// Judges what was seen of a step, and takes it in.
@@ -54,27 +197,163 @@ impl Model {
         seen: &Observation<'_>,
         out: &mut Judgement,
     ) {
-        let _ = (number, step, seen, out);
+        let silent = |verdict| verdict == Verdict::Silent;
+        self.undetectable |= seen.fired.iter().any(|firing| silent(firing.verdict));
+        if self.undetectable {
+            return;
+        }
+        self.scope.clear();
+        if self.is_unsupported(step, seen) {
+            return;
+        }
+        self.blame(step, seen);
+        self.take_step(number, step, seen, out);
+        self.take_events(seen, out);
+        self.after_events(step, seen, out);
+        if self.capabilities.events {
+            self.judge_leftovers(out);
+        }
+        if let Some(status) = seen.status {
+            self.judge_status(status, out);
+        }
+        self.judge_cleanup(step, seen, out);
     }
 
-    /// Judges a check where the model's own knowledge decides: demands the comparison of an image,
-    /// or says why there is nothing to compare. Other checks are for the harness.
-    pub fn check(&mut self, check: &Check, out: &mut Judgement) {
-        let _ = (check, out);
+    /// Judges the answer, and does to the model what the step does.
+    fn take_step(
+        &mut self,
+        number: StepNumber,
+        step: &Action,
+        seen: &Observation<'_>,
+        out: &mut Judgement,
+    ) {
+        match step {
+            Action::Guest { at, op } => self.guest(number, at, op, seen, out),
+            Action::Start { request, at, op } => self.start(number, request, at, op, seen, out),
+            Action::Settle { request } => self.settle(request, seen, out),
+            Action::Resize { at, size } => self.resize(at, *size, seen, out),
+            Action::Bitmap(command) => {
+                self.commanded = true;
+                self.bitmap(command, seen, out);
+            }
+            Action::Create(create) => self.create(create, seen, out),
+            Action::Rebase { image, backing } => {
+                self.rebase(image, backing.as_ref(), seen, out);
+            }
+            Action::Remove { image } => self.remove(image, seen, out),
+            Action::Backup { backup, .. } => {
+                self.commanded = true;
+                self.backup(number, backup, seen, out);
+            }
+            Action::Job { job, verb } => self.command(job, *verb, seen, out),
+            Action::Transaction { actions, mode } => {
+                self.commanded = true;
+                self.transaction(number, actions, *mode, seen, out);
+            }
+            Action::Finish { job }
+            | Action::Advance {
+                work: Work::Job(job),
+                ..
+            } => {
+                if self.job_index(job).is_none() {
+                    self.scope.refused = true;
+                    refusal_harmless::check(&Refusal::NoSuchJob.into(), seen.reply, out);
+                }
+            }
+            Action::Advance {
+                work: Work::Request(request),
+                ..
+            } => {
+                let known = |flight: &Flight| flight.id.as_ref() == Some(request);
+                if !self.flights.iter().any(known) {
+                    self.scope.refused = true;
+                    refusal_harmless::check(&Refusal::BadRequest.into(), seen.reply, out);
+                }
+            }
+            Action::Install(rule) => self.install(rule),
+            Action::Restart => self.before_restart(),
+            Action::Tick(_)
+            | Action::Lift(_)
+            | Action::LiftAll
+            | Action::WaitFor(_)
+            | Action::ResumeTag(_)
+            | Action::Check(_) => {}
+        }
     }
 
-    /// Demands what has to hold at the end: every live restore point, every disk.
-    pub fn finish(&mut self, out: &mut Judgement) {
-        let _ = out;
+    /// Judges what can be judged only when the events of a step are known.
+    fn after_events(&mut self, step: &Action, seen: &Observation<'_>, out: &mut Judgement) {
+        match step {
+            Action::Backup { backup, run } if !self.scope.refused => {
+                let Some(job) = self.job_of(backup) else {
+                    return;
+                };
+                if *run == Run::Finish {
+                    self.judge_run(&job, seen, out);
+                } else {
+                    let about = About::Job(job);
+                    answers_exact::reply(about, Fact::Reply(Reply::Done), seen.reply, out);
+                }
+            }
+            Action::Finish { job } if !self.scope.refused => self.judge_run(job, seen, out),
+            Action::Advance { .. } if !self.scope.refused && seen.reply != Reply::Pending => {
+                answers_exact::reply(About::Step, Fact::Reply(Reply::Done), seen.reply, out);
+            }
+            Action::Job { job, verb } => self.after_command(job, *verb, seen, out),
+            Action::Restart => self.restart(seen, out),
+            _ => {}
+        }
     }
 
-    /// Returns the next step by which everything is brought to an end: faults lifted, requests
-    /// settled, jobs ended, a fresh full backup of every disk. `None` when all is done.
-    ///
-    /// The step is carried out and observed as any other before the next one is asked for.
-    #[must_use]
-    pub fn next_cleanup(&mut self) -> Option<Action> {
-        None
+    /// Returns the job that a backup step started, unless it never came to run.
+    fn job_of(&self, backup: &crate::step::Backup) -> Option<JobName> {
+        let name = match &backup.job {
+            Some(name) => name.clone(),
+            None => JobName::new(backup.at.name().as_str()),
+        };
+        (!self.scope.rolled_back.contains(&name)).then_some(name)
+    }
+
+    fn install(&mut self, rule: &FaultRule) {
+        if let Rule::Extended(extended) = &rule.rule {
+            self.delays |= matches!(extended.effect, Effect::Delay(_));
+        }
+    }
+
+    /// Tells whether the subject declined a step that it does not claim to be able to do.
+    fn is_unsupported(&self, step: &Action, seen: &Observation<'_>) -> bool {
+        if seen.reply != Reply::Refused(Refusal::Unsupported) {
+            return false;
+        }
+        let can = &self.capabilities;
+        match step {
+            Action::Guest { op, .. } => matches!(
+                op,
+                crate::step::GuestOp::Write {
+                    compressed: true,
+                    ..
+                } | crate::step::GuestOp::Discard { .. }
+                    | crate::step::GuestOp::WriteZeroes { .. }
+            ),
+            Action::Bitmap(command) => matches!(
+                command.command,
+                crate::step::BitmapCommand::Add {
+                    persistent: true,
+                    ..
+                }
+            ),
+            Action::Start { .. } | Action::Settle { .. } => !can.in_flight,
+            Action::Advance { .. } => !can.stepwise,
+            Action::Transaction { .. } => !can.transactions,
+            Action::Resize { .. } => !can.resize,
+            Action::Restart => !can.restart,
+            Action::Backup { backup, .. } => backup.compress,
+            _ => false,
+        }
+    }
+
+    fn name_of(&self, id: ImageId) -> ImageName {
+        self.images.get(id).name.clone()
     }
 
     /// Tells whether a fault fired that this subject cannot detect: the run counts for nothing.
@@ -83,34 +362,59 @@ impl Model {
         self.undetectable
     }
 
-    /// Returns the ranges of the demand's target that must not read as zeroes, or may not, in
-    /// ascending order.
-    #[must_use]
-    pub fn expected_nonzero(&self, demand: &Demand) -> Vec<ByteRange> {
-        let _ = demand;
-        Vec::new()
-    }
-
-    /// Compares `bytes`, read at `offset` of the demand's target, with what must stand there.
-    pub fn compare(&mut self, demand: &Demand, offset: u64, bytes: &[u8], out: &mut Judgement) {
-        let _ = (demand, offset, bytes, out);
-    }
-
-    /// Compares the ranges that the demand's target has allocated (in its top image alone, as data
-    /// or as zeroes; ascending) with those that it may have.
-    pub fn compare_allocation(
-        &mut self,
-        demand: &Demand,
-        allocated: &[ByteRange],
-        out: &mut Judgement,
-    ) {
-        let _ = (demand, allocated, out);
-    }
-
     /// Checks the model's own invariants.
     ///
     /// # Panics
     ///
     /// If one does not hold: a bug of the model.
-    pub fn assert_invariants(&self) {}
+    pub fn assert_invariants(&self) {
+        for bitmap in &self.bitmaps {
+            for track in [Some(&bitmap.track), bitmap.successor.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                let unit = bitmap.granularity;
+                let whole = |range: crate::ByteRange| range == range.outward(unit);
+                assert!(track.must.iter().all(whole), "dirty granules are whole");
+                assert!(track.extra.iter().all(whole), "doubtful granules are whole");
+                let twice = track.must.iter().any(|range| track.extra.overlaps(range));
+                assert!(!twice, "a granule is either dirty or in doubt");
+            }
+            let held = self.jobs.iter().any(|job| {
+                job.is_active()
+                    && job.bitmap.as_ref() == Some(&(bitmap.owner.clone(), bitmap.name.clone()))
+            });
+            assert_eq!(held, bitmap.busy(), "a bitmap is busy while a job holds it");
+        }
+        for (_, image) in self.images.present() {
+            let beyond = image.layer.iter().any(|run| run.end > image.size());
+            assert!(!beyond, "no image holds anything behind its end");
+        }
+        for restore in self.restore_points.iter().filter(|restore| restore.alive) {
+            self.assert_restores(restore);
+        }
+    }
+
+    /// Asserts that a live restore point's images hold, as far as is certain, what was frozen.
+    fn assert_restores(&self, restore: &RestorePoint) {
+        let point = &self.points[restore.point];
+        let mut at = 0;
+        while at < point.size {
+            let (mut held, mut frozen) = (Vec::new(), Vec::new());
+            let end = self.images.candidates(restore.image, at, &mut held);
+            let other = self.images.candidates_of(&point.contents, at, &mut frozen);
+            if let ([held], [frozen]) = (&held[..], &frozen[..]) {
+                assert_eq!(
+                    held,
+                    frozen,
+                    "at {at} of {}",
+                    self.images.get(restore.image).name
+                );
+            }
+            at = end.min(other);
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

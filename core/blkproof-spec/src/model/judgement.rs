@@ -167,6 +167,8 @@ pub enum Fact {
     Otherwise,
     /// A phrase.
     Text(&'static str),
+    /// Words of the subject or of a tool.
+    Message(Box<str>),
     /// An answer.
     Reply(Reply),
     /// One of several answers.
@@ -205,6 +207,7 @@ impl fmt::Display for Fact {
             Self::Nothing => f.write_str("nothing"),
             Self::Otherwise => f.write_str("something else"),
             Self::Text(text) => f.write_str(text),
+            Self::Message(text) => f.write_str(text),
             Self::Reply(reply) => write_reply(f, *reply),
             Self::OneOf(replies) => {
                 write_list(f, " or ", replies, |f, reply| write_reply(f, *reply))
@@ -370,4 +373,15 @@ pub(super) enum Against {
     Other(ImageName),
     /// The contents frozen for the job of this index.
     Point(usize),
+    /// The clusters that may be allocated.
+    Clusters(Vec<ByteRange>),
+}
+
+/// What an inspector found in an image that nobody has open.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct ImageReport {
+    /// Clusters used twice, reference counts too low, tables that point nowhere.
+    pub corruptions: u64,
+    /// Clusters that are counted as used and belong to nothing.
+    pub leaks: u64,
 }

@@ -7,3 +7,37 @@ pub(super) const SENTENCE: &str = "Without faults on its way, every reply, event
     error equals the model's.";
 
 pub(super) const WHEN: &str = "At every step.";
+
+use super::{Property, errors_caused};
+use crate::model::{About, Fact, Judgement, Violation};
+use crate::reply::Reply;
+
+/// Reports an aspect that is not as the model has it.
+pub(crate) fn check(
+    about: About,
+    aspect: &'static str,
+    expected: Fact,
+    seen: Fact,
+    out: &mut Judgement,
+) {
+    if expected != seen {
+        out.violations.push(Violation::new(
+            Property::AnswersExact,
+            about,
+            aspect,
+            expected,
+            seen,
+        ));
+    }
+}
+
+/// Reports an answer that nothing explains.
+pub(crate) fn reply(about: About, expected: Fact, seen: Reply, out: &mut Judgement) {
+    if expected == Fact::Reply(seen) {
+        return;
+    }
+    if matches!(seen, Reply::Refused(_) | Reply::Failed(_)) {
+        errors_caused::spurious(about.clone(), "reply", Fact::Reply(seen), out);
+    }
+    check(about, "reply", expected, Fact::Reply(seen), out);
+}

@@ -9,3 +9,22 @@ pub(super) const SENTENCE: &str = "A backup, a bitmap command, a transaction nev
 
 pub(super) const WHEN: &str = "At every failed guest request, over what was written during a job when it ends, \
     and over every disk at the end.";
+
+use super::Property;
+use crate::errno::Errno;
+use crate::model::{About, Fact, Judgement, Violation};
+use crate::reply::Reply;
+use crate::step::GuestOp;
+
+/// Judges a guest request that failed because of a fault on a job's target alone.
+pub(crate) fn failed(about: About, op: &GuestOp, copying: bool, errno: Errno, out: &mut Judgement) {
+    if !op.is_write() || !copying {
+        out.violations.push(Violation::new(
+            Property::GuestUnharmed,
+            about,
+            "reply",
+            Fact::Reply(Reply::Done),
+            Fact::Reply(Reply::Failed(errno)),
+        ));
+    }
+}

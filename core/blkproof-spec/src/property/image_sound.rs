@@ -7,3 +7,26 @@ pub(super) const SENTENCE: &str = "Closed images are structurally valid: no clus
     is too low.";
 
 pub(super) const WHEN: &str = "Over every image that an inspector can look into, at the end.";
+
+use super::Property;
+use crate::model::{About, Fact, ImageReport, Judgement, Violation};
+use crate::name::ImageName;
+
+/// Judges what an inspector found in an image: damage is never allowed, leaks only after a fault.
+pub(crate) fn check(image: &ImageName, report: ImageReport, faulted: bool, out: &mut Judgement) {
+    let mut judge = |aspect, seen| {
+        if seen > 0 {
+            out.violations.push(Violation::new(
+                Property::ImageSound,
+                About::Image(image.clone()),
+                aspect,
+                Fact::Number(0),
+                Fact::Number(seen),
+            ));
+        }
+    };
+    judge("corruptions", report.corruptions);
+    if !faulted {
+        judge("leaked clusters", report.leaks);
+    }
+}

@@ -9,3 +9,42 @@ pub(super) const SENTENCE: &str = "A job that stops on an error is paused with t
     had happened.";
 
 pub(super) const WHEN: &str = "While a job is paused by an error.";
+
+use super::Property;
+use crate::model::{About, Fact, Judgement, Violation};
+use crate::name::JobName;
+use crate::status::{IoStatus, JobState, JobStatus};
+
+/// Judges the report of a job that an error stopped with this status.
+pub(crate) fn status(seen: &JobStatus, io_status: IoStatus, out: &mut Judgement) {
+    let mut judge = |aspect, expected, found| {
+        if expected != found {
+            out.violations.push(Violation::new(
+                Property::PauseExact,
+                About::Job(seen.job.clone()),
+                aspect,
+                expected,
+                found,
+            ));
+        }
+    };
+    judge(
+        "state",
+        Fact::State(JobState::Paused),
+        Fact::State(seen.state),
+    );
+    judge(
+        "io-status",
+        Fact::IoStatus(io_status),
+        Fact::IoStatus(seen.io_status),
+    );
+}
+
+/// Reports what is wrong with the bitmap of a job that an error stopped.
+pub(crate) fn changed(job: &JobName, found: &Violation, out: &mut Judgement) {
+    out.violations.push(Violation {
+        property: Property::PauseExact,
+        about: About::Job(job.clone()),
+        ..found.clone()
+    });
+}

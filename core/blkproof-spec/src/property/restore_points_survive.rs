@@ -5,3 +5,18 @@
 pub(super) const SENTENCE: &str = "Every live restore point still restores after every later step.";
 
 pub(super) const WHEN: &str = "Over every live restore point at the end.";
+
+use super::Property;
+use crate::model::{About, Fact, Judgement, Violation};
+use crate::name::ImageName;
+
+/// Reports a restore point whose images cannot be found.
+pub(crate) fn lost(image: &ImageName, out: &mut Judgement) {
+    out.violations.push(Violation::new(
+        Property::RestorePointsSurvive,
+        About::Image(image.clone()),
+        "chain",
+        Fact::Text("every image of it"),
+        Fact::Text("an image missing"),
+    ));
+}

@@ -7,3 +7,35 @@ pub(super) const SENTENCE: &str = "A refused transaction changes nothing observa
     fails as one.";
 
 pub(super) const WHEN: &str = "At every transaction, and when a job of a group ends.";
+
+use super::Property;
+use crate::model::{About, Fact, Judgement, Violation};
+use crate::name::JobName;
+use crate::status::JobEnd;
+
+/// Reports what was found changed after a transaction that was refused.
+pub(crate) fn changed(found: &Violation, out: &mut Judgement) {
+    out.violations.push(Violation {
+        property: Property::TransactionAtomic,
+        ..found.clone()
+    });
+}
+
+/// Judges how a job of a group ended by how another one did.
+pub(crate) fn ends(job: &JobName, seen: JobEnd, other: JobEnd, out: &mut Judgement) {
+    let well = |end| end == JobEnd::Success;
+    if well(seen) != well(other) {
+        let expected = if well(other) {
+            other
+        } else {
+            JobEnd::Cancelled
+        };
+        out.violations.push(Violation::new(
+            Property::TransactionAtomic,
+            About::Job(job.clone()),
+            "end",
+            Fact::End(Some(expected)),
+            Fact::End(Some(seen)),
+        ));
+    }
+}

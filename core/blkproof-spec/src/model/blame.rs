@@ -1,0 +1,181 @@
+//! Which requests and jobs a fault may have hit.
+
+use super::Model;
+use super::guest::Flight;
+use super::images::ImageId;
+use super::judgement::Observation;
+use crate::errno::Errno;
+use crate::fault::{Firing, IoType, Layer};
+use crate::name::{JobName, RequestId};
+use crate::step::{Action, GuestOp, Work};
+
+/// Where a fault sat, as a guest request or a job sees it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Reach {
+    /// On the disk's own chain.
+    Source,
+    /// On the chain of a job's target, and not on the disk's.
+    Target,
+}
+
+/// Whose work a step may carry out besides a plain guest request.
+enum Workers<'a> {
+    None,
+    Request(&'a RequestId),
+    Job(&'a JobName),
+    /// Of a disk's jobs and requests.
+    Of(ImageId),
+    All,
+}
+
+/// Tells whether a subject may pass over this error without a word.
+pub(crate) fn is_exempt(firing: &Firing) -> bool {
+    match firing.kind {
+        IoType::BlockStatus => true,
+        IoType::Discard => {
+            firing.place.layer == Layer::File || firing.errno == Some(Errno::ENOTSUP)
+        }
+        IoType::WriteZeroes => firing.errno == Some(Errno::ENOTSUP),
+        IoType::Read | IoType::Write | IoType::Flush => false,
+    }
+}
+
+impl Model {
+    /// Takes in the faults that fired during a step, on behalf of what was under way before it.
+    pub(super) fn blame(&mut self, step: &Action, seen: &Observation<'_>) {
+        if seen.fired.iter().all(|firing| firing.errno.is_none()) {
+            return;
+        }
+        self.faulted = true;
+        let workers = self.workers(step);
+        let mut flights = std::mem::take(&mut self.flights);
+        for flight in &mut flights {
+            if !flight.done && self.works_request(&workers, flight) {
+                self.reach_of(flight.disk, &flight.op, seen.fired, &mut flight.errors);
+            }
+        }
+        self.flights = flights;
+        for index in 0..self.jobs.len() {
+            if let Some(alone) = self.works_job(&workers, index) {
+                self.blame_job(index, alone, seen.fired);
+            }
+        }
+    }
+
+    fn workers<'a>(&self, step: &'a Action) -> Workers<'a> {
+        match step {
+            Action::Guest { at, op } if op.is_write() => match self.resolve(at) {
+                Some(found) => Workers::Of(found.disk),
+                None => Workers::None,
+            },
+            Action::Guest { .. } | Action::Check(_) | Action::Install(_) => Workers::None,
+            Action::Settle { request }
+            | Action::Start { request, .. }
+            | Action::Advance {
+                work: Work::Request(request),
+                ..
+            } => Workers::Request(request),
+            Action::Advance {
+                work: Work::Job(job),
+                ..
+            }
+            | Action::Finish { job }
+            | Action::Job { job, .. } => Workers::Job(job),
+            _ => Workers::All,
+        }
+    }
+
+    fn works_request(&self, workers: &Workers<'_>, flight: &Flight) -> bool {
+        match workers {
+            Workers::None => false,
+            Workers::Request(id) => flight.id.as_ref() == Some(*id),
+            Workers::Of(disk) => flight.disk == *disk,
+            Workers::Job(name) => self
+                .job_index(name)
+                .is_some_and(|index| self.jobs[index].source == flight.disk),
+            Workers::All => true,
+        }
+    }
+
+    /// Tells whether a job may have worked, and if so, whether nobody else can have.
+    fn works_job(&self, workers: &Workers<'_>, index: usize) -> Option<bool> {
+        let job = &self.jobs[index];
+        let alone = || {
+            let flying = self
+                .flights
+                .iter()
+                .any(|flight| flight.disk == job.source && !flight.done);
+            let grouped = job.group.is_some()
+                && self
+                    .jobs
+                    .iter()
+                    .any(|other| other.group == job.group && other.name != job.name);
+            !flying && !grouped
+        };
+        let works = match workers {
+            Workers::None => false,
+            Workers::Request(id) => self
+                .flights
+                .iter()
+                .any(|flight| flight.id.as_ref() == Some(*id) && flight.disk == job.source),
+            Workers::Of(disk) => job.source == *disk,
+            Workers::Job(name) if job.name == **name => return Some(alone()),
+            Workers::Job(name) => {
+                job.group.is_some()
+                    && self
+                        .job_index(name)
+                        .is_some_and(|index| self.jobs[index].group == job.group)
+            }
+            Workers::All => true,
+        };
+        works.then_some(false)
+    }
+
+    /// Takes in the faults that a job may have met.
+    pub(super) fn blame_job(&mut self, index: usize, alone: bool, fired: &[Firing]) {
+        let (source, target) = (self.jobs[index].source, self.jobs[index].target);
+        for firing in fired {
+            let Some(errno) = firing.errno else { continue };
+            let read = self.on_chain(source, &firing.place.image);
+            let write = self.on_chain(target, &firing.place.image);
+            let job = &mut self.jobs[index];
+            if read {
+                job.errors.read.push(errno);
+            }
+            if write {
+                job.errors.write.push(errno);
+            }
+            if alone && (read || write) && !is_exempt(firing) {
+                job.errors.owed.push(firing.clone());
+            }
+        }
+    }
+
+    /// Collects the errors that a guest request to this disk may have met.
+    pub(super) fn reach_of(
+        &self,
+        disk: ImageId,
+        op: &GuestOp,
+        fired: &[Firing],
+        out: &mut Vec<(Errno, Reach)>,
+    ) {
+        for firing in fired {
+            let Some(errno) = firing.errno else { continue };
+            let name = &firing.place.image;
+            if self.on_chain(disk, name) {
+                out.push((errno, Reach::Source));
+            } else if op.is_write()
+                && self
+                    .jobs_on(disk)
+                    .any(|job| self.on_chain(job.target, name))
+            {
+                out.push((errno, Reach::Target));
+            }
+        }
+    }
+
+    /// Tells whether a step may be left pending because a request waits.
+    pub(super) fn may_wait(&self, seen: &Observation<'_>) -> bool {
+        !seen.suspended.is_empty() || self.delays
+    }
+}

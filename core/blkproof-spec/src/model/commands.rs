@@ -1,0 +1,463 @@
+//! Commands to bitmaps, disks and images: when they are refused, and what they do.
+
+use super::Model;
+use super::bitmaps::{Bitmap, Track};
+use super::images::{ImageId, Presence, Value, fresh_geometry};
+use super::judgement::{About, Fact, Judgement, Observation};
+use super::names::{Refusals, Resolved};
+use crate::geometry::Format;
+use crate::name::ImageName;
+use crate::property::{answers_exact, errors_caused, refusal_harmless};
+use crate::reply::{Refusal, Reply};
+use crate::scenario::Role;
+use crate::step::{At, BitmapCommand, BitmapStep, Create};
+use crate::units::{ByteRange, Length, SECTOR};
+
+/// The most bytes that a disk of any format may have.
+const SIZE_MAX: u64 = 9_223_372_035_781_033_984;
+
+/// The most bytes of a bitmap's name.
+const BITMAP_NAME_MAX: usize = 1023;
+
+/// The most bytes of a first-level table of a qcow2 image.
+const L1_MAX: u64 = 32 << 20;
+
+/// Returns the most bytes that an image of this shape can have.
+fn size_max(format: Format, cluster: u64) -> u64 {
+    match format {
+        Format::Raw => SIZE_MAX,
+        // Each of the table's entries stands for a cluster of entries that each stand for a cluster.
+        Format::Qcow2 => (L1_MAX / 8)
+            .saturating_mul(cluster / 8)
+            .saturating_mul(cluster),
+    }
+}
+
+impl Model {
+    /// Judges a command that must be refused for one of these reasons, if any. Returns whether it is
+    /// to be carried out.
+    fn admit_command(
+        &mut self,
+        why: Option<Refusals>,
+        seen: &Observation<'_>,
+        out: &mut Judgement,
+    ) -> bool {
+        if self.cannot_drain(seen) {
+            self.scope.refused = true;
+            return false;
+        }
+        match why {
+            Some(why) if !(why.or_done && seen.reply == Reply::Done) => {
+                refusal_harmless::check(&why, seen.reply, out);
+                self.scope.refused = true;
+                false
+            }
+            _ => {
+                self.judge_done(seen, out);
+                seen.reply == Reply::Done
+            }
+        }
+    }
+
+    /// Judges the answer to a command that is legal: it is done, or fails because of a fault.
+    fn judge_done(&self, seen: &Observation<'_>, out: &mut Judgement) {
+        let fired: Vec<_> = seen
+            .fired
+            .iter()
+            .filter_map(|firing| firing.errno)
+            .collect();
+        match seen.reply {
+            Reply::Failed(errno) if !fired.is_empty() => {
+                errors_caused::check(About::Step, "reply", errno, &fired, out);
+            }
+            Reply::Refused(Refusal::ImageUnreadable) if !fired.is_empty() => {}
+            reply => answers_exact::reply(About::Step, Fact::Reply(Reply::Done), reply, out),
+        }
+    }
+
+    /// Judges a bitmap command, and carries it out.
+    pub(super) fn bitmap(
+        &mut self,
+        step: &BitmapStep,
+        seen: &Observation<'_>,
+        out: &mut Judgement,
+    ) {
+        let why = self.refuse_bitmap(step);
+        if self.admit_command(why, seen, out) {
+            self.apply_bitmap(step);
+        }
+    }
+
+    /// Returns why a bitmap command is refused.
+    pub(super) fn refuse_bitmap(&self, step: &BitmapStep) -> Option<Refusals> {
+        if let BitmapCommand::Add {
+            granularity,
+            persistent,
+            ..
+        } = &step.command
+        {
+            return self
+                .refuse_add(step, *granularity, *persistent)
+                .map(Refusals::from);
+        }
+        let Some(found) = self.resolve(&step.at) else {
+            return Some(Refusal::NoSuchNode.into());
+        };
+        let Some(index) = self.bitmap_index(&found.owner(), &step.name) else {
+            return Some(Refusal::NoSuchBitmap.into());
+        };
+        let bitmap = &self.bitmaps[index];
+        let inconsistent_counts = !matches!(step.command, BitmapCommand::Remove);
+        let state = check_state(bitmap, inconsistent_counts);
+        let BitmapCommand::Merge { sources } = &step.command else {
+            return state.map(Refusals::from);
+        };
+        let mut any_of: Vec<_> = state.into_iter().collect();
+        let first = sources
+            .iter()
+            .find_map(|(at, name)| self.refuse_source(bitmap, &found, at.as_ref(), name).err());
+        // QEMU looks at the target's state last; an empty list of sources does nothing, busy or not.
+        any_of.splice(0..0, first);
+        let refusals = Refusals {
+            or_done: sources.is_empty(),
+            any_of,
+            ..Refusals::default()
+        };
+        (!refusals.any_of.is_empty()).then_some(refusals)
+    }
+
+    fn refuse_add(
+        &self,
+        step: &BitmapStep,
+        granularity: Option<Length>,
+        persistent: bool,
+    ) -> Option<Refusal> {
+        if granularity.is_some_and(|bytes| bytes.0 > u64::from(u32::MAX)) {
+            return Some(Refusal::GranularityTooLarge);
+        }
+        if step.name.as_str().is_empty() {
+            return Some(Refusal::EmptyBitmapName);
+        }
+        let Some(found) = self.resolve(&step.at) else {
+            return Some(Refusal::NoSuchDevice);
+        };
+        if granularity.is_some_and(|bytes| bytes.0 < SECTOR || !bytes.0.is_power_of_two()) {
+            return Some(Refusal::BadGranularity);
+        }
+        let raw = self.images.get(found.disk).geometry.format == Format::Raw;
+        if persistent && (raw || found.filter.is_some()) {
+            return Some(Refusal::CannotPersist);
+        }
+        if self.bitmap_index(&found.owner(), &step.name).is_some() {
+            return Some(Refusal::BitmapExists);
+        }
+        (step.name.as_str().len() > BITMAP_NAME_MAX).then_some(Refusal::BitmapNameTooLong)
+    }
+
+    /// Returns the index of a merge's source, or why it cannot be one.
+    fn refuse_source(
+        &self,
+        target: &Bitmap,
+        home: &Resolved,
+        at: Option<&At>,
+        name: &crate::name::BitmapName,
+    ) -> Result<usize, Refusal> {
+        let found = match at {
+            Some(at) => self.resolve(at).ok_or(Refusal::NoSuchNode)?,
+            None => home.clone(),
+        };
+        let index = self
+            .bitmap_index(&found.owner(), name)
+            .ok_or(Refusal::NoSuchBitmap)?;
+        let source = &self.bitmaps[index];
+        if let Some(refusal) = check_state(source, true) {
+            return Err(refusal);
+        }
+        let size = |bitmap: &Bitmap| {
+            super::backup::disk_of(&bitmap.owner, &self.jobs)
+                .map(|disk| self.images.get(disk).size())
+        };
+        if size(source) != size(target) {
+            return Err(Refusal::BitmapSizesDiffer);
+        }
+        Ok(index)
+    }
+
+    /// Carries out a bitmap command that is legal.
+    pub(super) fn apply_bitmap(&mut self, step: &BitmapStep) {
+        let Some(found) = self.resolve(&step.at) else {
+            return;
+        };
+        self.drained(found.disk);
+        let image = self.images.get(found.disk);
+        let (moment, size) = (image.moment, image.size());
+        if let BitmapCommand::Add {
+            granularity,
+            persistent,
+            disabled,
+        } = &step.command
+        {
+            let granularity = granularity.unwrap_or(image.geometry.default_granularity());
+            self.bitmaps.push(Bitmap {
+                owner: found.owner(),
+                name: step.name.clone(),
+                granularity: granularity.0,
+                persistent: *persistent,
+                inconsistent: false,
+                track: Track::new(!disabled, moment, size),
+                successor: None,
+            });
+            return;
+        }
+        let Some(index) = self.bitmap_index(&found.owner(), &step.name) else {
+            return;
+        };
+        match &step.command {
+            BitmapCommand::Add { .. } => {}
+            BitmapCommand::Remove => {
+                self.bitmaps.remove(index);
+            }
+            BitmapCommand::Clear => {
+                let track = &mut self.bitmaps[index].track;
+                *track = Track::new(track.recording, moment, size);
+            }
+            BitmapCommand::Enable => self.bitmaps[index].track.recording = true,
+            BitmapCommand::Disable => self.bitmaps[index].track.recording = false,
+            BitmapCommand::Merge { sources } => self.merge(index, &found, sources, size),
+        }
+    }
+
+    fn merge(
+        &mut self,
+        target: usize,
+        home: &Resolved,
+        sources: &[(Option<At>, crate::name::BitmapName)],
+        size: u64,
+    ) {
+        for (at, name) in sources {
+            let bitmap = &self.bitmaps[target];
+            let Ok(source) = self.refuse_source(bitmap, home, at.as_ref(), name) else {
+                continue;
+            };
+            let track = self.bitmaps[source].track.clone();
+            let bitmap = &mut self.bitmaps[target];
+            bitmap.track.merge(&track, size, bitmap.granularity);
+        }
+    }
+
+    /// Judges a resize, and carries it out.
+    pub(super) fn resize(
+        &mut self,
+        at: &At,
+        size: Length,
+        seen: &Observation<'_>,
+        out: &mut Judgement,
+    ) {
+        let why = self.refuse_resize(at, size);
+        if !self.admit_command(why, seen, out) {
+            return;
+        }
+        let Some(disk) = self.images.find(at.name()) else {
+            return;
+        };
+        self.drained(disk);
+        self.retire(disk);
+        let bitmaps = &mut self.bitmaps;
+        let image = self.images.get_mut(disk);
+        let old = image.size();
+        image.moment += 1;
+        image.geometry.size = size;
+        let cluster = image.cluster();
+        let cut = ByteRange::between(size.0, old).outward(cluster);
+        if image.layer.within(cut).next().is_some() {
+            // The cluster at the new end stays allocated even if nothing within the size is written.
+            let last = ByteRange::between(size.0, size.0 + 1).outward(cluster);
+            image.kept.insert(last);
+        }
+        image.layer.truncate(size.0);
+        image.kept.truncate(size.0.next_multiple_of(cluster));
+        if size.0 > old && image.backing.is_some() {
+            image
+                .layer
+                .set(ByteRange::between(old, size.0), Value::ZERO);
+        }
+        for bitmap in bitmaps {
+            if bitmap.owner == super::bitmaps::Owner::Disk(disk) {
+                bitmap.track.resize(old, size.0, bitmap.granularity);
+            }
+        }
+    }
+
+    fn refuse_resize(&self, at: &At, size: Length) -> Option<Refusals> {
+        let disk =
+            self.images
+                .find(at.name())
+                .filter(|disk| match (at, self.images.get(*disk).role) {
+                    (At::Device(_), role) => role == Role::Device,
+                    (At::Node(_), role) => role != Role::Image,
+                });
+        let Some(disk) = disk else {
+            return Some(Refusal::NoSuchDevice.into());
+        };
+        if let Some(job) = self.jobs_on(disk).next() {
+            let fleecing = job.sync == crate::step::Sync::None;
+            return Some(match at {
+                At::Device(_) => Refusal::NodeBusy.into(),
+                At::Node(_) if fleecing => [Refusal::PermissionConflict, Refusal::NodeBusy]
+                    .as_slice()
+                    .into(),
+                At::Node(_) => Refusal::PermissionConflict.into(),
+            });
+        }
+        let geometry = self.images.get(disk).geometry;
+        if size.0 > SIZE_MAX {
+            return Some(Refusal::SizeTooLarge.into());
+        }
+        if !size.0.is_multiple_of(SECTOR) {
+            let why = Refusals::from(Refusal::SizeUnaligned);
+            return Some(match geometry.format {
+                Format::Qcow2 => why,
+                Format::Raw => why.or_done(),
+            });
+        }
+        let most = size_max(geometry.format, geometry.cluster.0);
+        (size.0 > most).then(|| Refusal::SizeTooLarge.into())
+    }
+
+    /// Judges the making of an image, and makes it.
+    pub(super) fn create(&mut self, step: &Create, seen: &Observation<'_>, out: &mut Judgement) {
+        self.find_out_image(&step.image, seen.reply, Presence::Absent);
+        let why = self.refuse_create(step);
+        let carried_out = self.admit_command(why, seen, out);
+        let failed = matches!(seen.reply, Reply::Failed(_)) && !seen.fired.is_empty();
+        if !carried_out && !failed {
+            return;
+        }
+        let backing = step
+            .backing
+            .as_ref()
+            .and_then(|name| self.images.find(name));
+        let backing_size = backing.map(|id| self.images.get(id).geometry.size);
+        let size = step.size.or(backing_size).unwrap_or_default();
+        let geometry = fresh_geometry(size, step.format, step.cluster);
+        let id = self.make_image(&step.image, geometry, step.backing.clone());
+        if failed {
+            self.images.get_mut(id).presence = Presence::Unknown;
+        }
+    }
+
+    fn refuse_create(&self, step: &Create) -> Option<Refusals> {
+        let backing = step.backing.as_ref().map(|name| self.images.find(name));
+        let size = match (step.size, backing) {
+            (Some(size), _) => size.0,
+            (None, Some(Some(id))) => self.images.get(id).size(),
+            (None, Some(None)) => 0,
+            (None, None) => return Some(Refusals::any()),
+        };
+        let qcow2 = step.format == Format::Qcow2;
+        let cluster = step.cluster.0;
+        let mut any_of = Vec::new();
+        let mut refuse = |refused: bool, why| {
+            if refused {
+                any_of.push(why);
+            }
+        };
+        let found = self.images.find(&step.image);
+        refuse(found.is_some(), Refusal::ImageExists);
+        let bad_cluster = !(512..=2 << 20).contains(&cluster) || !cluster.is_power_of_two();
+        refuse(qcow2 && bad_cluster, Refusal::BadCluster);
+        refuse(!size.is_multiple_of(SECTOR), Refusal::SizeUnaligned);
+        let most = if bad_cluster {
+            SIZE_MAX
+        } else {
+            size_max(step.format, cluster)
+        };
+        refuse(size > most, Refusal::SizeTooLarge);
+        let missing = backing == Some(None);
+        refuse(missing, Refusal::ImageMissing);
+        if !qcow2 && step.backing.is_some() {
+            return Some(Refusals::any());
+        }
+        let only_missing = any_of == [Refusal::ImageMissing] && step.size.is_some();
+        let refusals = Refusals {
+            or_done: only_missing,
+            any_of,
+            ..Refusals::default()
+        };
+        (!refusals.any_of.is_empty()).then_some(refusals)
+    }
+
+    /// Learns from an answer whether an image is there that a failed step may have left behind.
+    fn find_out_image(&mut self, name: &ImageName, reply: Reply, if_done: Presence) {
+        let Some(id) = self.images.find(name) else {
+            return;
+        };
+        if self.images.get(id).presence == Presence::Unknown {
+            self.images.get_mut(id).presence = match reply {
+                Reply::Refused(Refusal::ImageExists) => Presence::Present,
+                Reply::Refused(Refusal::ImageMissing) => Presence::Absent,
+                _ => if_done,
+            };
+        }
+    }
+
+    /// Judges a change of an image's backing file, and makes it.
+    pub(super) fn rebase(
+        &mut self,
+        name: &ImageName,
+        backing: Option<&ImageName>,
+        seen: &Observation<'_>,
+        out: &mut Judgement,
+    ) {
+        self.find_out_image(name, seen.reply, Presence::Present);
+        let found = self.images.find(name);
+        let why = match found {
+            None => Some(Refusal::ImageMissing.into()),
+            Some(id) if self.is_open(id) => Some(Refusal::ImageInUse.into()),
+            Some(id) => self.refuse_base(id, backing),
+        };
+        if self.admit_command(why, seen, out)
+            && let Some(id) = found
+        {
+            self.retire(id);
+            self.images.rebase(id, backing.cloned());
+        }
+    }
+
+    /// Returns why an image cannot have this backing file. QEMU does not look at it.
+    fn refuse_base(&self, id: ImageId, backing: Option<&ImageName>) -> Option<Refusals> {
+        let backing = backing?;
+        if self.images.get(id).geometry.format == Format::Raw {
+            return Some(Refusals::any());
+        }
+        match self.images.find(backing) {
+            None => Some(Refusals::from(Refusal::ImageMissing).or_done()),
+            Some(base) if self.images.reaches(base, id) => Some(Refusals::any().or_done()),
+            Some(_) => None,
+        }
+    }
+
+    /// Judges the deletion of an image, and deletes it.
+    pub(super) fn remove(&mut self, name: &ImageName, seen: &Observation<'_>, out: &mut Judgement) {
+        self.find_out_image(name, seen.reply, Presence::Present);
+        let found = self.images.find(name);
+        let why = match found {
+            None => Some(Refusal::ImageMissing.into()),
+            Some(id) => self.is_open(id).then(|| Refusal::ImageInUse.into()),
+        };
+        if self.admit_command(why, seen, out)
+            && let Some(id) = found
+        {
+            self.retire(id);
+            self.images.get_mut(id).presence = Presence::Absent;
+        }
+    }
+}
+
+/// Returns why a bitmap in this state cannot be used.
+fn check_state(bitmap: &Bitmap, inconsistent_counts: bool) -> Option<Refusal> {
+    if bitmap.busy() {
+        return Some(Refusal::BitmapBusy);
+    }
+    (bitmap.inconsistent && inconsistent_counts).then_some(Refusal::BitmapInconsistent)
+}

@@ -1,0 +1,305 @@
+//! Contents: what has to be compared, and the comparison.
+
+use super::Model;
+use super::backup::clipped;
+use super::images::{CellId, Choice, ImageId, Source, Value};
+use super::judgement::{
+    About, Against, Demand, Fact, Held, ImageReport, Judgement, Mismatch, Scope, Target, Violation,
+};
+use super::ranges::RangeSet;
+use crate::content::Bytes;
+use crate::name::ImageName;
+use crate::property::{
+    Property, copy_minimal, dirty_recovers, guest_reads_writes, image_sound, restore_exact,
+    restore_points_survive,
+};
+use crate::step::{Check, Reference, StepNumber};
+use crate::units::{ByteRange, SECTOR};
+
+impl Model {
+    /// Judges a check where the model's own knowledge decides: demands the comparison of an image,
+    /// or says why there is nothing to compare. Other checks are for the harness.
+    pub fn check(&mut self, check: &Check, out: &mut Judgement) {
+        let Check::Image { image, equals } = check else {
+            return;
+        };
+        if self.undetectable {
+            return;
+        }
+        let reference = match equals {
+            Reference::Now(name) => self
+                .images
+                .find(name)
+                .map(|id| (self.images.get(id).size(), Against::Other(name.clone()))),
+            Reference::Point { disk, job } => self
+                .find_point(disk, job)
+                .map(|index| (self.points[index].size, Against::Point(index))),
+        };
+        let found = self
+            .images
+            .find(image)
+            .filter(|id| self.images.chain(*id).is_some());
+        let (Some(id), Some((size, against))) = (found, reference) else {
+            out.violations.push(Violation::new(
+                Property::RestoreExact,
+                About::Image(image.clone()),
+                "check",
+                Fact::Text("something to compare"),
+                Fact::Nothing,
+            ));
+            return;
+        };
+        if self.images.get(id).size() != size {
+            out.violations.push(Violation::new(
+                Property::RestoreExact,
+                About::Image(image.clone()),
+                "size",
+                Fact::Bytes(size.into()),
+                Fact::Bytes(self.images.get(id).geometry.size),
+            ));
+        }
+        out.demands.push(Demand {
+            target: self.target_of(id),
+            size: size.into(),
+            scope: Scope::Whole,
+            property: Property::RestoreExact,
+            against,
+        });
+    }
+
+    fn find_point(&self, disk: &ImageName, job: &crate::name::JobName) -> Option<usize> {
+        let disk = self.images.find(disk)?;
+        self.points
+            .iter()
+            .rposition(|point| point.disk == disk && point.job == *job)
+    }
+
+    fn target_of(&self, id: ImageId) -> Target {
+        let image = self.images.get(id);
+        if image.is_disk() {
+            Target::Disk(image.name.clone())
+        } else {
+            Target::Image(image.name.clone())
+        }
+    }
+
+    /// Demands what has to hold at the end: every live restore point, every disk.
+    pub fn finish(&mut self, out: &mut Judgement) {
+        if self.undetectable {
+            return;
+        }
+        for (_, image) in self.images.disks() {
+            out.demands.push(Demand {
+                target: Target::Disk(image.name.clone()),
+                size: image.geometry.size,
+                scope: Scope::Whole,
+                property: Property::GuestReadsWrites,
+                against: Against::Itself,
+            });
+        }
+        for restore in self.restore_points.iter().filter(|restore| restore.alive) {
+            let image = self.images.get(restore.image);
+            if image.is_disk() {
+                continue;
+            }
+            if self.images.chain(restore.image).is_none() {
+                restore_points_survive::lost(&image.name, out);
+                continue;
+            }
+            out.demands.push(Demand {
+                target: Target::Image(image.name.clone()),
+                size: self.points[restore.point].size.into(),
+                scope: Scope::Whole,
+                property: Property::RestorePointsSurvive,
+                against: Against::Point(restore.point),
+            });
+        }
+    }
+
+    /// Returns the ranges of the demand's target that must not read as zeroes, or may not, in
+    /// ascending order.
+    #[must_use]
+    pub fn expected_nonzero(&self, demand: &Demand) -> Vec<ByteRange> {
+        let mut found = RangeSet::default();
+        let mut see = |range: ByteRange, value: Value| {
+            if value != Value::ZERO {
+                found.insert(range);
+            }
+        };
+        let whole = [ByteRange::between(0, demand.size.0)];
+        let ranges = match &demand.scope {
+            Scope::Whole => &whole[..],
+            Scope::Within(ranges) => ranges,
+            Scope::Allocation => &[],
+        };
+        for range in ranges {
+            match self.source(demand) {
+                Some(Source::Chain(id)) => self.images.show(id, *range, 0, &mut see),
+                Some(Source::Frozen(contents)) => contents
+                    .within(*range)
+                    .for_each(|run| see(run.range(), run.value)),
+                None => {}
+            }
+        }
+        found.to_vec()
+    }
+
+    fn source(&self, demand: &Demand) -> Option<Source<'_>> {
+        match &demand.against {
+            Against::Itself => self.images.find(demand.target.name()).map(Source::Chain),
+            Against::Other(name) => self.images.find(name).map(Source::Chain),
+            Against::Point(index) => self
+                .points
+                .get(*index)
+                .map(|point| Source::Frozen(&point.contents)),
+            Against::Clusters(_) => None,
+        }
+    }
+
+    /// Compares `bytes`, read at `offset` of the demand's target, with what must stand there.
+    pub fn compare(&mut self, demand: &Demand, offset: u64, bytes: &[u8], out: &mut Judgement) {
+        let Some(source) = self.source(demand) else {
+            return;
+        };
+        let mut found = self
+            .images
+            .compare(source, offset, bytes, Violation::MISMATCHES_MAX);
+        let pins = std::mem::take(&mut found.pins);
+        self.learn(&pins);
+        if found.mismatches.is_empty() {
+            return;
+        }
+        let about = match &demand.target {
+            Target::Disk(name) => About::Disk(name.clone()),
+            Target::Image(name) => About::Image(name.clone()),
+        };
+        let mut say = Judgement::default();
+        self.name_mismatches(demand, about, found.mismatches, bytes, offset, &mut say);
+        for violation in say.violations {
+            join(violation, out);
+        }
+    }
+
+    /// Reports wrong contents under every property that they break.
+    fn name_mismatches(
+        &self,
+        demand: &Demand,
+        about: About,
+        mismatches: Vec<Mismatch>,
+        bytes: &[u8],
+        offset: u64,
+        out: &mut Judgement,
+    ) {
+        let violation = Violation {
+            mismatches,
+            ..Violation::new(
+                demand.property,
+                about.clone(),
+                "contents",
+                Fact::Contents,
+                Fact::Contents,
+            )
+        };
+        let disk_demand =
+            demand.against == Against::Itself && matches!(demand.target, Target::Disk(_));
+        if disk_demand {
+            let mismatches = violation.mismatches.clone();
+            guest_reads_writes::check(about, mismatches, self.faulted, out);
+            if self.commanded {
+                out.violations.push(Violation {
+                    property: Property::GuestUnharmed,
+                    ..violation
+                });
+            }
+            return;
+        }
+        let point = match demand.against {
+            Against::Point(index) => self.points.get(index),
+            _ => None,
+        };
+        let frozen: Option<(StepNumber, bool)> = point.map(|point| (point.step, point.shared));
+        let is_now = |mismatch: &Mismatch| {
+            point.is_some_and(|point| self.shows_now(point.disk, mismatch, bytes, offset))
+        };
+        if demand.property == Property::DirtyRecovers {
+            dirty_recovers::changed(&violation, out);
+        }
+        restore_exact::check(violation, frozen, is_now, self.faulted, out);
+    }
+
+    /// Tells whether the first sector of a mismatch holds what the disk holds there now.
+    fn shows_now(&self, disk: ImageId, wrong: &Mismatch, bytes: &[u8], offset: u64) -> bool {
+        let index = |position: u64| usize::try_from(position - offset).unwrap_or(usize::MAX);
+        let end = wrong
+            .range
+            .end()
+            .min(wrong.range.start.saturating_add(SECTOR));
+        let Some(part) = bytes.get(index(wrong.range.start)..index(end)) else {
+            return false;
+        };
+        let found = self
+            .images
+            .compare(Source::Chain(disk), wrong.range.start, part, 1);
+        wrong.held != Held::Fill(0)
+            && found.mismatches.is_empty()
+            && !wrong
+                .expected
+                .iter()
+                .any(|bytes| *bytes == Bytes::ZERO && wrong.held == Held::Other)
+    }
+
+    /// Compares the ranges that the demand's target has allocated (in its top image alone, as data
+    /// or as zeroes; ascending) with those that it may have.
+    pub fn compare_allocation(
+        &mut self,
+        demand: &Demand,
+        allocated: &[ByteRange],
+        out: &mut Judgement,
+    ) {
+        let Against::Clusters(may) = &demand.against else {
+            return;
+        };
+        let may: RangeSet = may.iter().copied().collect();
+        let mut surplus: RangeSet = allocated.iter().copied().collect();
+        surplus.subtract(&may);
+        let surplus = clipped(&surplus, demand.size.0);
+        copy_minimal::allocation(demand.target.name(), surplus, out);
+    }
+
+    /// Judges what an inspector found in an image that nobody has open.
+    pub fn judge_image(&self, image: &ImageName, report: ImageReport, out: &mut Judgement) {
+        if !self.undetectable {
+            image_sound::check(image, report, self.faulted, out);
+        }
+    }
+
+    /// Takes in what sectors of cells turned out to hold.
+    pub(super) fn learn(&mut self, pins: &[(CellId, ByteRange, Choice)]) {
+        for (cell, range, choice) in pins {
+            self.images.pin(*cell, *range, *choice);
+            if let (Choice::New, Some((disk, moment))) = (choice, self.images.cell(*cell).written) {
+                self.confirm_since(disk, moment, *range);
+            }
+        }
+    }
+}
+
+/// Adds a violation; one that continues the one before it, in another piece of the same target, joins
+/// it.
+fn join(violation: Violation, out: &mut Judgement) {
+    let same = out.violations.iter_mut().rev().find(|known| {
+        known.property == violation.property
+            && known.about == violation.about
+            && known.aspect == violation.aspect
+            && !known.mismatches.is_empty()
+    });
+    match same {
+        Some(known) => {
+            let room = Violation::MISMATCHES_MAX - known.mismatches.len();
+            known
+                .mismatches
+                .extend(violation.mismatches.into_iter().take(room));
+        }
+        None => out.violations.push(violation),
+    }
+}

@@ -1,0 +1,251 @@
+//! How a backup ends: what its target holds, what becomes of its bitmap.
+
+use super::Model;
+use super::backup::{allocated, clipped};
+use super::bitmaps::{Base, Owner, Track};
+use super::images::{Contents, ImageId, Value};
+use super::jobs::{Job, RestorePoint};
+use super::judgement::{Against, Demand, Judgement, Scope, Target};
+use super::ranges::RangeSet;
+use crate::name::BitmapName;
+use crate::property::{Property, fault_surfaces, transaction_atomic};
+use crate::status::JobEnd;
+use crate::step::{BitmapMode, Sync};
+use crate::units::ByteRange;
+
+/// A bitmap that a job with mode `always` gave back without having copied everything: which clusters
+/// it copied shows in what the bitmap holds now.
+#[derive(Clone, Debug)]
+pub(super) struct Remainder {
+    pub(super) owner: Owner,
+    pub(super) name: BitmapName,
+    target: ImageId,
+    point: usize,
+    /// What the job had to copy.
+    copied: RangeSet,
+    /// How many bytes of that it did not copy, at least.
+    pub(super) left: u64,
+}
+
+impl Model {
+    /// Takes in how a job ended.
+    pub(super) fn end_job(&mut self, index: usize, end: JobEnd, out: &mut Judgement) {
+        let source = self.jobs[index].source;
+        self.drained(source);
+        let job = &mut self.jobs[index];
+        job.end = Some(end);
+        let job = job.clone();
+        self.scope.ends.push((job.name.clone(), end));
+        if let Some(group) = job.group {
+            let others = self.group_ends.iter().filter(|(other, _)| *other == group);
+            for (_, other) in others {
+                transaction_atomic::ends(&job.name, end, *other, out);
+            }
+            self.group_ends.push((group, end));
+        }
+        let filter = Owner::Filter(job.name.clone());
+        self.bitmaps.retain(|bitmap| bitmap.owner != filter);
+        let old = self.images.get(job.target).layer.clone();
+        if end == JobEnd::Success {
+            fault_surfaces::job(&job.name, &job.errors.owed, out);
+            self.fill_target(&job);
+            self.demand_target(&job, &old, out);
+        } else {
+            self.blur_target(&job);
+        }
+        self.return_bitmap(&job, end);
+        if !job.touched.is_empty() {
+            out.demands.push(Demand {
+                target: Target::Disk(self.name_of(source)),
+                size: self.images.get(source).geometry.size,
+                scope: Scope::Within(job.touched.to_vec()),
+                property: Property::GuestUnharmed,
+                against: Against::Itself,
+            });
+        }
+    }
+
+    /// Puts what was frozen into the target, wherever it was to be copied.
+    fn fill_target(&mut self, job: &Job) {
+        let point = &self.points[job.point];
+        let image = self.images.get(job.target);
+        let fresh = image.backing.is_none();
+        if fresh && job.extra.is_empty() && job.must.covers(image.whole()) {
+            self.images.get_mut(job.target).layer = point.contents.clone();
+        } else {
+            let absent = if fresh { None } else { Some(Value::ZERO) };
+            let image = self.images.get_mut(job.target);
+            for range in clipped(&job.must, point.size) {
+                put(&mut image.layer, range, &point.contents, absent);
+            }
+            for range in clipped(&job.extra, point.size) {
+                let new = point.contents.cut(range);
+                self.images.blur(job.target, range, new, None);
+            }
+        }
+        if job.restores {
+            let shows = Some((job.source, point.moment));
+            self.images.get_mut(job.target).shows = shows;
+            self.restore_points.push(RestorePoint {
+                image: job.target,
+                point: job.point,
+                alive: true,
+            });
+        }
+    }
+
+    /// Leaves open what the target holds, wherever something may have been copied.
+    fn blur_target(&mut self, job: &Job) {
+        if job.state.is_none() {
+            return;
+        }
+        let size = self.points[job.point].size;
+        for clusters in [&job.must, &job.extra] {
+            for range in clipped(clusters, size) {
+                let new = self.points[job.point].contents.cut(range);
+                self.images.blur(job.target, range, new, None);
+            }
+        }
+        let cluster = self.images.get(job.target).cluster();
+        for range in job.must.iter().chain(job.extra.iter()) {
+            self.images
+                .get_mut(job.target)
+                .kept
+                .insert(range.outward(cluster));
+        }
+    }
+
+    fn demand_target(&self, job: &Job, old: &Contents, out: &mut Judgement) {
+        let image = self.images.get(job.target);
+        if image.is_disk() || job.sync == Sync::None {
+            return;
+        }
+        let point = &self.points[job.point];
+        let certain = job.extra.is_empty();
+        let whole = job.must.covers(image.whole());
+        let demand = Demand {
+            target: Target::Image(image.name.clone()),
+            size: point.size.into(),
+            scope: if whole {
+                Scope::Whole
+            } else {
+                let mut clusters = job.must.clone();
+                clusters.extend(job.extra.iter());
+                Scope::Within(clipped(&clusters, point.size))
+            },
+            property: Property::RestoreExact,
+            against: if certain {
+                Against::Point(job.point)
+            } else {
+                Against::Itself
+            },
+        };
+        if !whole {
+            let mut may = RangeSet::default();
+            let mut before = image.clone();
+            before.layer = old.clone();
+            let (must, extra) = allocated(&before);
+            for set in [&must, &extra, &job.must, &job.extra] {
+                for range in set.iter() {
+                    may.insert(range.outward(image.cluster()));
+                }
+            }
+            out.demands.push(Demand {
+                scope: Scope::Allocation,
+                property: Property::CopyMinimal,
+                against: Against::Clusters(may.to_vec()),
+                ..demand.clone()
+            });
+        }
+        out.demands.push(demand);
+    }
+
+    /// Gives the job's bitmap back as its mode says.
+    fn return_bitmap(&mut self, job: &Job, end: JobEnd) {
+        let Some((owner, name)) = &job.bitmap else {
+            return;
+        };
+        let Some(index) = self.bitmap_index(owner, name) else {
+            return;
+        };
+        let bitmap = &mut self.bitmaps[index];
+        self.scope.recovered.push((owner.clone(), name.clone()));
+        match (end, job.mode) {
+            (_, BitmapMode::Never) => bitmap.reclaim(),
+            (JobEnd::Success, _) => bitmap.sync(),
+            (_, BitmapMode::OnSuccess) => bitmap.reclaim(),
+            (_, BitmapMode::Always) => self.return_remainder(index, job),
+        }
+    }
+
+    /// Gives a bitmap back with what was not copied added.
+    fn return_remainder(&mut self, index: usize, job: &Job) {
+        let size = self.points[job.point].size;
+        let bitmap = &mut self.bitmaps[index];
+        let gapless = bitmap.track.gapless && job.restores;
+        bitmap.sync();
+        let mut copied = job.must.clone();
+        copied.extend(job.extra.iter());
+        let untouched = job.state.is_none() || (job.offset == 0 && job.errors_none());
+        let remainder = Track {
+            must: if untouched {
+                job.must.clone()
+            } else {
+                RangeSet::default()
+            },
+            extra: copied.clone(),
+            ..bitmap.track.clone()
+        };
+        bitmap.track.merge(&remainder, size, bitmap.granularity);
+        bitmap.track.base = Base::Image(job.target);
+        bitmap.track.gapless &= gapless;
+        self.scope.remainders.push(Remainder {
+            owner: bitmap.owner.clone(),
+            name: bitmap.name.clone(),
+            target: job.target,
+            point: job.point,
+            copied,
+            left: job.len.unwrap_or(0).saturating_sub(job.offset),
+        });
+    }
+
+    /// Learns from the bitmap what the job had copied, and demands that it reads as frozen.
+    pub(super) fn settle_remainder(
+        &mut self,
+        remainder: &Remainder,
+        dirty: &RangeSet,
+        out: &mut Judgement,
+    ) {
+        let point = &self.points[remainder.point];
+        let mut clean = RangeSet::default();
+        for range in clipped(&remainder.copied, point.size) {
+            clean.extend(dirty.gaps(range));
+        }
+        let image = self.images.get_mut(remainder.target);
+        if clean.is_empty() || image.is_disk() {
+            return;
+        }
+        let absent = image.backing.is_some().then_some(Value::ZERO);
+        for range in clean.iter() {
+            put(&mut image.layer, range, &point.contents, absent);
+        }
+        out.demands.push(Demand {
+            target: Target::Image(image.name.clone()),
+            size: point.size.into(),
+            scope: Scope::Within(clean.to_vec()),
+            property: Property::DirtyRecovers,
+            against: Against::Point(remainder.point),
+        });
+    }
+}
+
+/// Replaces `range` of a layer by frozen contents; what these have no value for becomes `absent`.
+fn put(layer: &mut Contents, range: ByteRange, frozen: &Contents, absent: Option<Value>) {
+    match absent {
+        Some(value) => layer.set(range, value),
+        None => layer.clear(range),
+    }
+    for run in frozen.within(range) {
+        layer.set(run.range(), run.value);
+    }
+}

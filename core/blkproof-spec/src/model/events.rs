@@ -1,0 +1,245 @@
+//! The events of jobs, one after the other.
+
+use super::Model;
+use super::jobs::Pause;
+use super::judgement::{About, Fact, Judgement, Observation};
+use crate::errno::Errno;
+use crate::event::{ErrorAction, JobEvent, Side};
+use crate::name::JobName;
+use crate::property::{answers_exact, copy_minimal, errors_caused, job_lifecycle};
+use crate::status::{IoStatus, JobEnd, JobState};
+use crate::step::Sync;
+use crate::units::Length;
+
+/// What an event of a job's end reports.
+#[derive(Clone, Copy)]
+struct Final {
+    len: Length,
+    offset: Length,
+    speed: u64,
+    end: JobEnd,
+}
+
+impl Model {
+    /// Judges the events of a step, and takes them in.
+    pub(super) fn take_events(&mut self, seen: &Observation<'_>, out: &mut Judgement) {
+        for event in seen.events {
+            match self.job_index(event.job()) {
+                Some(index) => self.take_event(index, event, out),
+                None => self.stray_event(event, out),
+            }
+        }
+        self.explain_cancels(out);
+    }
+
+    /// Judges an event of a job that does not exist: one that was rolled back may have had some.
+    fn stray_event(&self, event: &JobEvent, out: &mut Judgement) {
+        use JobState::{Aborting, Concluded, Created, Null};
+        let name = event.job();
+        let rolled_back = self.scope.rolled_back.contains(name);
+        if let JobEvent::Status { state, .. } = event
+            && rolled_back
+            && matches!(state, Created | Aborting | Concluded | Null)
+        {
+            return;
+        }
+        let seen = Fact::Event(event.clone());
+        job_lifecycle::violated(name, "event", Fact::Nothing, seen, out);
+    }
+
+    fn take_event(&mut self, index: usize, event: &JobEvent, out: &mut Judgement) {
+        match event {
+            JobEvent::Status { state, .. } => self.take_state(index, *state, out),
+            JobEvent::Completed {
+                len,
+                offset,
+                speed,
+                error,
+                ..
+            } => {
+                let end = error.map_or(JobEnd::Success, JobEnd::Failed);
+                let report = Final {
+                    len: *len,
+                    offset: *offset,
+                    speed: *speed,
+                    end,
+                };
+                self.take_end(index, event, report, out);
+            }
+            JobEvent::Cancelled {
+                len, offset, speed, ..
+            } => {
+                let report = Final {
+                    len: *len,
+                    offset: *offset,
+                    speed: *speed,
+                    end: JobEnd::Cancelled,
+                };
+                self.take_end(index, event, report, out);
+            }
+            JobEvent::Error { side, action, .. } => self.take_error(index, *side, *action, out),
+            JobEvent::Pending { .. } => {
+                let job = &mut self.jobs[index];
+                if job.state != Some(JobState::Pending) || job.auto_finalize || job.pending_said {
+                    let seen = Fact::Event(event.clone());
+                    job_lifecycle::violated(&job.name, "event", Fact::Nothing, seen, out);
+                }
+                job.pending_said = true;
+            }
+        }
+    }
+
+    fn take_state(&mut self, index: usize, state: JobState, out: &mut Judgement) {
+        let job = &mut self.jobs[index];
+        job_lifecycle::edge(&job.name, job.state, state, out);
+        let from = job.state.replace(state);
+        match state {
+            JobState::Concluded if job.end.is_none() => {
+                let expected = Fact::Text("the event of its end");
+                job_lifecycle::violated(&job.name, "event", expected, Fact::Nothing, out);
+            }
+            JobState::Null => {
+                if from == Some(JobState::Concluded) && !job.auto_dismiss && !self.scope.dismissing
+                {
+                    let expected = Fact::State(JobState::Concluded);
+                    job_lifecycle::violated(&job.name, "state", expected, Fact::State(state), out);
+                }
+                self.jobs.remove(index);
+            }
+            _ => {}
+        }
+    }
+
+    fn take_end(&mut self, index: usize, event: &JobEvent, report: Final, out: &mut Judgement) {
+        let job = &mut self.jobs[index];
+        let name = job.name.clone();
+        if job.end.is_some() {
+            let seen = Fact::Event(event.clone());
+            return job_lifecycle::violated(&name, "event", Fact::Nothing, seen, out);
+        }
+        let from = match report.end {
+            JobEnd::Success => JobState::Pending,
+            JobEnd::Failed(_) | JobEnd::Cancelled => JobState::Aborting,
+        };
+        if job.state != Some(from) {
+            let seen = job.state.map_or(Fact::Nothing, Fact::State);
+            job_lifecycle::violated(&name, "state", Fact::State(from), seen, out);
+        }
+        self.take_progress(index, report.len.0, report.offset.0, out);
+        let job = &self.jobs[index];
+        let about = About::Job(name.clone());
+        let (expected, seen) = (Fact::Number(job.speed), Fact::Number(report.speed));
+        answers_exact::check(about.clone(), "speed", expected, seen, out);
+        match report.end {
+            JobEnd::Success => {
+                if report.len != report.offset {
+                    let (expected, seen) = (Fact::Bytes(report.len), Fact::Bytes(report.offset));
+                    job_lifecycle::violated(&name, "offset", expected, seen, out);
+                }
+                if job.cancelled || job.sync == Sync::None {
+                    let expected = Fact::End(job.cancelled.then_some(JobEnd::Cancelled));
+                    let seen = Fact::End(Some(JobEnd::Success));
+                    job_lifecycle::violated(&name, "end", expected, seen, out);
+                }
+            }
+            JobEnd::Failed(errno) => {
+                if !job.errors.explain(errno) {
+                    let known = job.errors.all();
+                    errors_caused::check(about, "end", errno, &known, out);
+                }
+            }
+            JobEnd::Cancelled => {
+                if !job.cancelled {
+                    self.scope.cancels.push((name, job.group));
+                }
+            }
+        }
+        self.end_job(index, report.end, out);
+    }
+
+    /// Judges progress, and takes it in.
+    pub(super) fn take_progress(
+        &mut self,
+        index: usize,
+        len: u64,
+        offset: u64,
+        out: &mut Judgement,
+    ) {
+        let job = &mut self.jobs[index];
+        let begun = !matches!(job.state, None | Some(JobState::Created));
+        if begun && (job.sync != Sync::Top || job.is_over()) {
+            copy_minimal::length(&job.name, job.length(), len, out);
+        }
+        if offset > len && begun {
+            let (expected, seen) = (Fact::Bytes(len.into()), Fact::Bytes(offset.into()));
+            job_lifecycle::violated(&job.name, "offset", expected, seen, out);
+        }
+        if offset < job.offset {
+            let (expected, seen) = (Fact::Bytes(job.offset.into()), Fact::Bytes(offset.into()));
+            job_lifecycle::violated(&job.name, "offset", expected, seen, out);
+        }
+        job.len = Some(len);
+        job.offset = offset;
+    }
+
+    fn take_error(&mut self, index: usize, side: Side, action: ErrorAction, out: &mut Judgement) {
+        let job = &mut self.jobs[index];
+        let about = About::Job(job.name.clone());
+        let known = job.errors.of(side).to_vec();
+        let policy = job.policy(side);
+        let mut allowed: Vec<_> = known.iter().map(|errno| policy.action(*errno)).collect();
+        if job.state != Some(JobState::Running) {
+            // Only a job that works can meet an error.
+            allowed.clear();
+        }
+        errors_caused::policy(about, side, action, &allowed, out);
+        job.errors.report(side);
+        if action == ErrorAction::Stop {
+            job.pause = Pause::Error;
+            let nospace = known.contains(&Errno::ENOSPC);
+            job.io_status = if nospace {
+                IoStatus::Nospace
+            } else {
+                IoStatus::Failed
+            };
+            let others = known.iter().any(|errno| *errno != Errno::ENOSPC);
+            job.io_status_open = nospace && others;
+        }
+    }
+
+    /// Reports jobs that were cancelled though nobody asked for it and no job of their group failed.
+    fn explain_cancels(&mut self, out: &mut Judgement) {
+        for (name, group) in std::mem::take(&mut self.scope.cancels) {
+            let explained = group.is_some_and(|group| {
+                self.group_ends
+                    .iter()
+                    .any(|(other, end)| *other == group && matches!(end, JobEnd::Failed(_)))
+                    || self.cancelled_groups.contains(&group)
+            });
+            if !explained {
+                let seen = Fact::End(Some(JobEnd::Cancelled));
+                errors_caused::spurious(About::Job(name), "end", seen, out);
+            }
+        }
+    }
+
+    /// Takes in the end of a job of which no events tell.
+    pub(super) fn end_silently(&mut self, name: &JobName, end: JobEnd, out: &mut Judgement) {
+        let Some(index) = self.job_index(name) else {
+            return;
+        };
+        let job = &mut self.jobs[index];
+        job.state = Some(JobState::Concluded);
+        if let JobEnd::Failed(errno) = end
+            && !job.errors.explain(errno)
+        {
+            let known = job.errors.all();
+            errors_caused::check(About::Job(name.clone()), "end", errno, &known, out);
+        }
+        let dismissed = job.auto_dismiss;
+        self.end_job(index, end, out);
+        if dismissed {
+            self.jobs.remove(index);
+        }
+    }
+}

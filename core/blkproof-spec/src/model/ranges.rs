@@ -1,0 +1,340 @@
+//! Maps from ranges of bytes to values, and sets of ranges.
+//!
+//! Runs are kept sorted, disjoint and merged, in chunks of bounded size that copies share: a copy
+//! costs a few pointers, a change costs one chunk, whatever the map holds.
+
+use std::sync::Arc;
+
+use crate::units::ByteRange;
+
+/// The most runs in a chunk.
+const CHUNK_MAX: usize = 64;
+
+/// A range with one value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Run<V> {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) value: V,
+}
+
+impl<V> Run<V> {
+    pub(crate) fn range(&self) -> ByteRange {
+        ByteRange::between(self.start, self.end)
+    }
+}
+
+/// A map from bytes to values; most bytes of a disk have none.
+#[derive(Clone, Debug)]
+pub(crate) struct RangeMap<V> {
+    /// Never an empty chunk; all runs of a chunk lie before all runs of the next.
+    chunks: Vec<Arc<Vec<Run<V>>>>,
+}
+
+impl<V> Default for RangeMap<V> {
+    fn default() -> Self {
+        Self { chunks: Vec::new() }
+    }
+}
+
+impl<V: Copy + PartialEq> PartialEq for RangeMap<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<V: Copy + Eq> Eq for RangeMap<V> {}
+
+impl<V: Copy + PartialEq> RangeMap<V> {
+    /// Gives every byte of `range` this value.
+    pub(crate) fn set(&mut self, range: ByteRange, value: V) {
+        self.splice(range, Some(value));
+    }
+
+    /// Takes every byte of `range` its value.
+    pub(crate) fn clear(&mut self, range: ByteRange) {
+        self.splice(range, None);
+    }
+
+    /// Takes every byte from `end` on its value.
+    pub(crate) fn truncate(&mut self, end: u64) {
+        self.clear(ByteRange::between(end, u64::MAX));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Returns how many runs there are, at most one chunk's worth too many.
+    pub(crate) fn runs_max(&self) -> usize {
+        self.chunks.len() * CHUNK_MAX
+    }
+
+    /// Returns the value at `position`, and where another one (or none) may begin.
+    pub(crate) fn lookup(&self, position: u64) -> (Option<V>, u64) {
+        match self.iter_from(position).next() {
+            Some(run) if run.start <= position => (Some(run.value), run.end),
+            Some(run) => (None, run.start),
+            None => (None, u64::MAX),
+        }
+    }
+
+    /// Returns all runs.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Run<V>> + '_ {
+        self.chunks.iter().flat_map(|chunk| chunk.iter().copied())
+    }
+
+    /// Returns the runs that end behind `position`.
+    fn iter_from(&self, position: u64) -> impl Iterator<Item = Run<V>> + '_ {
+        let chunk = self.chunk_of(position.saturating_add(1));
+        let skip = self
+            .chunks
+            .get(chunk)
+            .map_or(0, |chunk| chunk.partition_point(|run| run.end <= position));
+        self.chunks[chunk..]
+            .iter()
+            .flat_map(|chunk| chunk.iter().copied())
+            .skip(skip)
+    }
+
+    /// Returns the runs within `range`, clipped to it.
+    pub(crate) fn within(&self, range: ByteRange) -> impl Iterator<Item = Run<V>> + '_ {
+        self.iter_from(range.start)
+            .take_while(move |run| run.start < range.end())
+            .map(move |run| Run {
+                start: run.start.max(range.start),
+                end: run.end.min(range.end()),
+                value: run.value,
+            })
+    }
+
+    /// Returns `range` cut into stretches with one value, or none, each.
+    pub(crate) fn stretches(
+        &self,
+        range: ByteRange,
+    ) -> impl Iterator<Item = (ByteRange, Option<V>)> + '_ {
+        let mut runs = self.within(range).peekable();
+        let mut at = range.start;
+        std::iter::from_fn(move || {
+            let (end, value) = match runs.peek() {
+                Some(run) if run.start <= at => (run.end, Some(run.value)),
+                Some(run) => (run.start, None),
+                None => (range.end(), None),
+            };
+            if value.is_some() {
+                runs.next();
+            }
+            let stretch = ByteRange::between(at, end);
+            at = at.max(end);
+            (!stretch.is_empty()).then_some((stretch, value))
+        })
+    }
+
+    /// Returns a copy of what stands within `range`.
+    pub(crate) fn cut(&self, range: ByteRange) -> Self {
+        let mut out = Self::default();
+        for run in self.within(range) {
+            out.set(run.range(), run.value);
+        }
+        out
+    }
+
+    /// Returns the index of the first chunk that ends at or behind `position`.
+    fn chunk_of(&self, position: u64) -> usize {
+        self.chunks
+            .partition_point(|chunk| chunk.last().is_some_and(|run| run.end < position))
+    }
+
+    fn splice(&mut self, range: ByteRange, value: Option<V>) {
+        if range.is_empty() {
+            return;
+        }
+        let mut at = self.chunk_of(range.start);
+        if at == self.chunks.len() {
+            let Some(value) = value else { return };
+            self.append(Run {
+                start: range.start,
+                end: range.end(),
+                value,
+            });
+            return;
+        }
+        self.join_chunks(at, range.end());
+        let chunk = Arc::make_mut(&mut self.chunks[at]);
+        splice_runs(chunk, range, value);
+        if chunk.is_empty() {
+            self.chunks.remove(at);
+            return;
+        }
+        while self.chunks[at].len() > CHUNK_MAX {
+            let chunk = Arc::make_mut(&mut self.chunks[at]);
+            let rest = chunk.split_off(CHUNK_MAX / 2);
+            at += 1;
+            self.chunks.insert(at, Arc::new(rest));
+        }
+    }
+
+    /// Adds a run behind all others, none of which it touches.
+    fn append(&mut self, run: Run<V>) {
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK_MAX => Arc::make_mut(last).push(run),
+            _ => self.chunks.push(Arc::new(vec![run])),
+        }
+    }
+
+    /// Moves the runs of all chunks behind `at` that begin at or before `end` into chunk `at`.
+    fn join_chunks(&mut self, at: usize, end: u64) {
+        let behind = self.chunks[at + 1..]
+            .partition_point(|chunk| chunk.first().is_some_and(|run| run.start <= end));
+        if behind == 0 {
+            return;
+        }
+        let joined: Vec<_> = self.chunks.drain(at + 1..=at + behind).collect();
+        let chunk = Arc::make_mut(&mut self.chunks[at]);
+        for other in joined {
+            chunk.extend_from_slice(&other);
+        }
+    }
+}
+
+/// Gives `range` this value, or none, within sorted runs, and merges equal neighbours.
+fn splice_runs<V: Copy + PartialEq>(runs: &mut Vec<Run<V>>, range: ByteRange, value: Option<V>) {
+    let (mut start, mut end) = (range.start, range.end());
+    let first = runs.partition_point(|run| run.end < start);
+    let touched = runs[first..].partition_point(|run| run.start <= end);
+    let last = first + touched;
+    let (mut left, mut right) = (None, None);
+    if touched > 0 {
+        let (head, tail) = (runs[first], runs[last - 1]);
+        if head.start < start {
+            if Some(head.value) == value {
+                start = head.start;
+            } else {
+                left = Some(Run {
+                    end: head.end.min(range.start),
+                    ..head
+                });
+            }
+        }
+        if tail.end > end {
+            if Some(tail.value) == value {
+                end = tail.end;
+            } else {
+                right = Some(Run {
+                    start: tail.start.max(range.end()),
+                    ..tail
+                });
+            }
+        }
+    }
+    let middle = value.map(|value| Run { start, end, value });
+    let pieces = [left, middle, right];
+    let count = pieces.iter().flatten().count();
+    if count == touched {
+        for (slot, piece) in runs[first..last]
+            .iter_mut()
+            .zip(pieces.into_iter().flatten())
+        {
+            *slot = piece;
+        }
+    } else {
+        runs.splice(first..last, pieces.into_iter().flatten());
+    }
+}
+
+/// A set of bytes, in ranges.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct RangeSet(RangeMap<()>);
+
+impl RangeSet {
+    pub(crate) fn of(range: ByteRange) -> Self {
+        let mut out = Self::default();
+        out.insert(range);
+        out
+    }
+
+    pub(crate) fn insert(&mut self, range: ByteRange) {
+        self.0.set(range, ());
+    }
+
+    pub(crate) fn remove(&mut self, range: ByteRange) {
+        self.0.clear(range);
+    }
+
+    pub(crate) fn truncate(&mut self, end: u64) {
+        self.0.truncate(end);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn runs_max(&self) -> usize {
+        self.0.runs_max()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ByteRange> + '_ {
+        self.0.iter().map(|run| run.range())
+    }
+
+    pub(crate) fn within(&self, range: ByteRange) -> impl Iterator<Item = ByteRange> + '_ {
+        self.0.within(range).map(|run| run.range())
+    }
+
+    /// Returns the parts of `range` that are not in the set.
+    pub(crate) fn gaps(&self, range: ByteRange) -> impl Iterator<Item = ByteRange> + '_ {
+        self.0
+            .stretches(range)
+            .filter(|(_, value)| value.is_none())
+            .map(|(stretch, _)| stretch)
+    }
+
+    /// Returns how many bytes are in the set.
+    pub(crate) fn total(&self) -> u64 {
+        self.iter().map(|range| range.len).sum()
+    }
+
+    pub(crate) fn overlaps(&self, range: ByteRange) -> bool {
+        self.within(range).next().is_some()
+    }
+
+    pub(crate) fn covers(&self, range: ByteRange) -> bool {
+        self.gaps(range).next().is_none()
+    }
+
+    pub(crate) fn extend(&mut self, ranges: impl IntoIterator<Item = ByteRange>) {
+        for range in ranges {
+            self.insert(range);
+        }
+    }
+
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        for range in other.iter() {
+            self.remove(range);
+        }
+    }
+
+    /// Returns the set clipped to `size` bytes and rounded outward to whole units.
+    pub(crate) fn outward(&self, size: u64, unit: u64) -> Self {
+        let mut out = Self::default();
+        for range in self.within(ByteRange::between(0, size)) {
+            out.insert(range.outward(unit));
+        }
+        out
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<ByteRange> {
+        self.iter().collect()
+    }
+}
+
+impl FromIterator<ByteRange> for RangeSet {
+    fn from_iter<I: IntoIterator<Item = ByteRange>>(ranges: I) -> Self {
+        let mut out = Self::default();
+        out.extend(ranges);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Transactions: all actions at one moment, or none.
+
+use super::Model;
+use super::backup::Company;
+use super::judgement::{About, Fact, Judgement, Observation};
+use super::names::Refusals;
+use crate::property::{answers_exact, refusal_harmless};
+use crate::reply::{Refusal, Reply};
+use crate::step::{CompletionMode, StepNumber, TransactionAction};
+
+impl Model {
+    /// Judges a transaction, and carries it out or rolls it back.
+    pub(super) fn transaction(
+        &mut self,
+        number: StepNumber,
+        actions: &[TransactionAction],
+        mode: CompletionMode,
+        seen: &Observation<'_>,
+        out: &mut Judgement,
+    ) {
+        self.scope.transaction = true;
+        if self.cannot_drain(seen) {
+            self.scope.refused = true;
+            return;
+        }
+        let foreign = |action: &TransactionAction| !matches!(action, TransactionAction::Backup(_));
+        if mode == CompletionMode::Grouped && actions.iter().any(foreign) {
+            self.scope.refused = true;
+            let why = Refusal::GroupedUnsupported.into();
+            return refusal_harmless::check(&why, seen.reply, out);
+        }
+        let backups = actions.iter().filter(|action| !foreign(action)).count();
+        self.groups += 1;
+        let company = Company {
+            group: (mode == CompletionMode::Grouped).then_some(self.groups),
+            shared: backups > 1,
+        };
+        let (bitmaps, jobs, points) = (self.bitmaps.clone(), self.jobs.len(), self.points.len());
+        let refused = actions
+            .iter()
+            .find_map(|action| self.prepare(number, action, company).err());
+        let by_fault = matches!(
+            seen.reply,
+            Reply::Failed(_) | Reply::Refused(Refusal::ImageUnreadable)
+        ) && seen.fired.iter().any(|firing| firing.errno.is_some());
+        if refused.is_none() && !by_fault {
+            answers_exact::reply(About::Step, Fact::Reply(Reply::Done), seen.reply, out);
+            for index in jobs..self.jobs.len() {
+                self.blame_job(index, false, seen.fired);
+            }
+            return;
+        }
+        if let Some(why) = refused
+            && !by_fault
+        {
+            refusal_harmless::check(&why, seen.reply, out);
+        }
+        self.scope.refused = true;
+        self.bitmaps = bitmaps;
+        let rolled_back = self.jobs.drain(jobs..).map(|job| job.name);
+        self.scope.rolled_back.extend(rolled_back);
+        self.points.truncate(points);
+    }
+
+    /// Does what an action's preparation does; later actions see it.
+    fn prepare(
+        &mut self,
+        number: StepNumber,
+        action: &TransactionAction,
+        company: Company,
+    ) -> Result<(), Refusals> {
+        match action {
+            TransactionAction::Abort => Err(Refusal::TransactionAborted.into()),
+            TransactionAction::Bitmap(step) => match self.refuse_bitmap(step) {
+                Some(why) if !why.or_done => Err(why),
+                _ => {
+                    self.apply_bitmap(step);
+                    Ok(())
+                }
+            },
+            TransactionAction::Backup(backup) => match self.plan(backup) {
+                Ok(plan) => {
+                    self.open_job(number, backup, plan, company);
+                    Ok(())
+                }
+                Err(refused) => {
+                    let why = refused.why.clone();
+                    self.refuse_backup(backup, refused);
+                    Err(why)
+                }
+            },
+        }
+    }
+}
