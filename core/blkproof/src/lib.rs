@@ -6,6 +6,8 @@
 
 mod subject;
 
+mod small;
+
 mod inspect;
 
 mod outcome;
@@ -26,4 +28,5 @@ pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};
 pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
 pub use report::{Entry, Report, Told, WrongRange};
 pub use run::{Options, Runner, sha256_hex};
+pub use small::{SmallEngine, SmallSubject, Source};
 pub use subject::{Subject, SubjectError};
