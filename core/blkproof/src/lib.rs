@@ -14,6 +14,8 @@ mod outcome;
 
 pub mod text;
 
+pub mod build;
+
 mod run;
 
 mod report;
