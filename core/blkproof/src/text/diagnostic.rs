@@ -191,7 +191,7 @@ impl Problem {
         let best = known
             .into_iter()
             .map(|known| (strsim::normalized_damerau_levenshtein(&word, known), known))
-            .filter(|(nearness, _)| *nearness >= 0.5)
+            .filter(|(nearness, _)| *nearness > 0.5)
             .max_by(|(one, _), (other, _)| one.total_cmp(other));
         match best {
             Some((_, known)) => self.help(format!("did you mean `{known}`?")),

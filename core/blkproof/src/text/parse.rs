@@ -213,7 +213,12 @@ impl Parser {
             return Ok(What::Step(index));
         }
         let action = step::action(args)?;
-        let expect = args.parsed("expect", Value::expect)?;
+        let is_check = matches!(action, Action::Check(_));
+        let expect = args.parsed("expect", |value| match value.expect()? {
+            Expect::Done | Expect::Any => value.expect(),
+            _ if is_check => Err(value.problem("`done` or `any`: a check is no command")),
+            other => Ok(other),
+        })?;
         args.finish()?;
         self.scenario.steps.push(Step {
             action,

@@ -1,7 +1,9 @@
 //! The lines that say what is there before the first step.
 
 use blkproof_spec::scenario::DiskSetup;
-use blkproof_spec::{DiscardMode, Format, Geometry, ImageName, Length, Name, StatedOutcome, Units};
+use blkproof_spec::{
+    DiscardMode, Format, Geometry, ImageName, Length, Name, Property, StatedOutcome, Units,
+};
 
 use super::super::MAX_GROUP;
 use super::super::args::Args;
@@ -207,14 +209,21 @@ fn outcome(args: &mut Args<'_>) -> Parsed<StatedOutcome> {
     let word = args.take("`pass` or `fail PROPERTY`")?;
     match word.text {
         "pass" => Ok(StatedOutcome::Pass),
-        "fail" => args
-            .take("the property that fails")?
-            .name("the property that fails")
-            .map(|name| StatedOutcome::Fail(Name::new(name.as_str()))),
+        "fail" => property(args.take("the property that fails")?).map(StatedOutcome::Fail),
         other => Err(word
             .problem("`pass` or `fail PROPERTY`")
             .nearest(other, ["pass", "fail"])),
     }
+}
+
+/// Reads the name of what fails: a property, or `expectation` or `subject`.
+fn property(value: Value<'_>) -> Parsed<Name> {
+    let properties = Property::ALL.iter().map(|property| property.name());
+    let known = properties.chain(["expectation", "subject"]);
+    if known.clone().any(|name| name == value.text) {
+        return Ok(Name::new(value.text));
+    }
+    Err(value.problem("a property").nearest(value.text, known))
 }
 
 fn size(value: Value<'_>) -> Parsed<Length> {
