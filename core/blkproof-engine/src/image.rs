@@ -1,6 +1,9 @@
 //! Images: formats on devices of the store, with their backing chains.
 
-use blkproof_device::{BlockDevice, Store, StoreError};
+use std::collections::BTreeMap;
+
+use blkproof_device::{BlockDevice, IoError, Store, StoreError};
+use blkproof_qcow2::{BackingName, CreateOptions, OpenOptions, Qcow2, Qcow2Error, create};
 use blkproof_spec::{DiscardMode, Format, Geometry, ImageName, Length, Offset, Refusal};
 
 use crate::raw::Raw;
@@ -74,13 +77,15 @@ pub(crate) struct Layer {
     pub(crate) device: Shared,
 }
 
+/// Returns an image and its chain where it is open already and is to be used as it is.
+pub(crate) type Attach<'a> = dyn FnMut(&ImageName) -> Result<Option<Vec<Layer>>, Refusal> + 'a;
+
 /// Says how images are opened.
 pub(crate) struct Opener<'a> {
     pub(crate) store: &'a mut dyn Store,
-    /// Returns the format of an image where it is known without looking.
-    pub(crate) format: &'a dyn Fn(&ImageName) -> Option<Format>,
-    /// Returns an image and its chain where it is open already and is to be used as it is.
-    pub(crate) attach: &'a mut dyn FnMut(&ImageName) -> Result<Option<Vec<Layer>>, Refusal>,
+    /// The formats that are known without looking.
+    pub(crate) formats: &'a BTreeMap<ImageName, Format>,
+    pub(crate) attach: &'a mut Attach<'a>,
 }
 
 impl Opener<'_> {
@@ -90,47 +95,94 @@ impl Opener<'_> {
         name: &ImageName,
         discard: DiscardMode,
     ) -> Result<Image, Refusal> {
-        self.open_at(name, None, discard, 0)
+        let options = OpenOptions {
+            discard,
+            ..OpenOptions::default()
+        };
+        self.open_at(name, None, &options, 0)
     }
 
     fn open_at(
         &mut self,
         name: &ImageName,
         said: Option<Format>,
-        discard: DiscardMode,
+        options: &OpenOptions,
         depth: usize,
     ) -> Result<Image, Refusal> {
-        if depth > CHAIN_MAX {
-            return Err(Refusal::ImageUnreadable);
-        }
         let mut file = self.store.open(name).map_err(refusal)?;
-        let format = match (self.format)(name).or(said) {
+        let format = match self.formats.get(name).copied().or(said) {
             Some(format) => format,
             None => probe(&mut *file)?,
         };
-        match format {
-            Format::Raw => Ok(self.wrap(name, format, Raw::open(file), Vec::new())),
+        let mut cluster = Geometry::DEFAULT_CLUSTER;
+        let mut backing = Vec::new();
+        let device: Box<dyn BlockDevice> = match format {
+            Format::Raw => Box::new(Raw::open(file)),
             Format::Qcow2 => {
-                let _ = discard;
-                Err(Refusal::Unsupported)
+                let mut device = Qcow2::open(file, options).map_err(|error| unreadable(&error))?;
+                cluster = device.cluster();
+                if let Some(below) = device.backing_name() {
+                    backing = self.open_backing(&below.clone(), depth)?;
+                }
+                if let Some(below) = backing.first() {
+                    device.set_backing(Some(Box::new(below.device.clone())));
+                }
+                Box::new(device)
             }
-        }
-    }
-
-    fn wrap(
-        &mut self,
-        name: &ImageName,
-        format: Format,
-        device: impl BlockDevice + 'static,
-        backing: Vec<Layer>,
-    ) -> Image {
-        Image {
+        };
+        Ok(Image {
             name: name.clone(),
             format,
-            cluster: Geometry::DEFAULT_CLUSTER.0,
-            device: Device::Own(self.store.above_format(name, Box::new(device))),
+            cluster: cluster.0,
+            device: Device::Own(self.store.above_format(name, device)),
             backing,
+        })
+    }
+
+    fn open_backing(&mut self, below: &BackingName, depth: usize) -> Result<Vec<Layer>, Refusal> {
+        if depth >= CHAIN_MAX {
+            return Err(Refusal::ImageUnreadable);
         }
+        let name = ImageName::new(&below.name);
+        if let Some(layers) = (self.attach)(&name)? {
+            return Ok(layers);
+        }
+        let options = OpenOptions {
+            read_only: true,
+            ..OpenOptions::default()
+        };
+        let said = below.format.as_deref().and_then(format_named);
+        let image = self.open_at(&name, said, &options, depth + 1)?;
+        Ok(image.share().1)
+    }
+}
+
+fn format_named(name: &str) -> Option<Format> {
+    match name {
+        "raw" => Some(Format::Raw),
+        "qcow2" => Some(Format::Qcow2),
+        _ => None,
+    }
+}
+
+fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Raw => "raw",
+        Format::Qcow2 => "qcow2",
+    }
+}
+
+fn backing_name((name, format): &(ImageName, Format)) -> BackingName {
+    BackingName {
+        name: name.as_str().to_owned(),
+        format: Some(format_name(*format).to_owned()),
+    }
+}
+
+fn unreadable(error: &Qcow2Error) -> Refusal {
+    match error {
+        Qcow2Error::Io(IoError::Wait(_)) => Refusal::CannotDrain,
+        _ => Refusal::ImageUnreadable,
     }
 }
 
@@ -184,19 +236,48 @@ impl NewImage {
         made
     }
 
-    fn write(&self, _file: Box<dyn BlockDevice>) -> Result<(), Stop> {
-        match self.format {
-            Format::Raw => Ok(()),
-            Format::Qcow2 => Err(Refusal::Unsupported.into()),
+    fn write(&self, mut file: Box<dyn BlockDevice>) -> Result<(), Stop> {
+        if self.format == Format::Raw {
+            return Ok(());
         }
+        let options = CreateOptions {
+            size: Length(self.size),
+            cluster: Length(self.cluster),
+            backing: self.backing.as_ref().map(backing_name),
+        };
+        create(&mut *file, &options).map_err(|error| match error {
+            Qcow2Error::Option { option: "size", .. } => Refusal::SizeTooLarge.into(),
+            Qcow2Error::Option {
+                option: "cluster size",
+                ..
+            } => Refusal::BadCluster.into(),
+            error => stop(error),
+        })
+    }
+}
+
+fn stop(error: Qcow2Error) -> Stop {
+    match error {
+        Qcow2Error::Io(error) => error.into(),
+        Qcow2Error::Option { .. } => Refusal::Unsupported.into(),
+        _ => Refusal::ImageUnreadable.into(),
     }
 }
 
 /// Changes the backing file that an image names, without copying.
 pub(crate) fn rebase(
-    _store: &mut dyn Store,
-    _name: &ImageName,
-    _backing: Option<(ImageName, Format)>,
+    store: &mut dyn Store,
+    name: &ImageName,
+    backing: Option<&(ImageName, Format)>,
 ) -> Result<(), Stop> {
-    Err(Refusal::Unsupported.into())
+    let file = store.open(name).map_err(refusal)?;
+    let mut image = match Qcow2::open(file, &OpenOptions::default()) {
+        Err(Qcow2Error::NotQcow2 { .. }) => return Err(Refusal::Unsupported.into()),
+        opened => opened.map_err(stop)?,
+    };
+    image
+        .write_backing_name(backing.map(backing_name))
+        .map_err(stop)?;
+    image.flush()?;
+    Ok(())
 }

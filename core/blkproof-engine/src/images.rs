@@ -33,10 +33,10 @@ impl Machine {
         mut attach: impl FnMut(&mut Nodes, &ImageName) -> Result<Option<Vec<Layer>>, Refusal>,
     ) -> Result<Image, Refusal> {
         let store = self.store.as_deref_mut();
-        let (nodes, formats) = (&mut self.nodes, &self.formats);
+        let nodes = &mut self.nodes;
         Opener {
             store: store.expect("images are opened by an engine that is open"),
-            format: &|name| formats.get(name).copied(),
+            formats: &self.formats,
             attach: &mut |layer| attach(nodes, layer),
         }
         .open(name, discard)
@@ -104,7 +104,7 @@ impl Machine {
         if self.formats.get(name) == Some(&Format::Raw) {
             return Err(Refusal::Unsupported.into());
         }
-        rebase(self.store(), name, backing)
+        rebase(self.store(), name, backing.as_ref())
     }
 
     /// Deletes an image.

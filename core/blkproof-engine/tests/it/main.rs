@@ -1,0 +1,5 @@
+//! What the engine does, seen through the seam.
+
+mod bench;
+
+mod golden;
