@@ -1,8 +1,11 @@
 //! Why a verb could not do its work, and which exit code that means.
 
+use core::error::Error as _;
 use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use blkproof::corpus::CorpusError;
 
 use crate::exit::Exit;
 
@@ -14,8 +17,10 @@ pub(crate) enum Error {
     Output(io::Error),
     /// A path of the arguments is not there, or cannot be read.
     Unreadable { path: PathBuf, source: io::Error },
-    /// A folder of the arguments holds no scenarios.
-    NoScenarios(PathBuf),
+    /// Scenarios could not be read.
+    Corpus(CorpusError),
+    /// A path is no folder, but has to be one.
+    NotAFolder { flag: &'static str, path: PathBuf },
     /// A file could not be written.
     Unwritable { path: PathBuf, source: io::Error },
 }
@@ -37,7 +42,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Output(_) | Self::Unwritable { .. } => Exit::Environment,
-            Self::Unreadable { .. } | Self::NoScenarios(_) => Exit::Input,
+            Self::Unreadable { .. } | Self::Corpus(_) | Self::NotAFolder { .. } => Exit::Input,
         }
     }
 
@@ -49,8 +54,11 @@ impl Error {
     /// Returns what may help.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoScenarios(_) => Some("scenario files end in .blk; name others one by one"),
-            Self::Output(_) | Self::Unreadable { .. } | Self::Unwritable { .. } => None,
+            Self::Corpus(CorpusError::Empty(_)) => {
+                Some("scenario files end in .blk; name others one by one")
+            }
+            Self::NotAFolder { .. } => Some("name a folder; it is made when it is needed"),
+            _ => None,
         }
     }
 }
@@ -62,6 +70,12 @@ impl From<io::Error> for Error {
     }
 }
 
+impl From<CorpusError> for Error {
+    fn from(error: CorpusError) -> Self {
+        Self::Corpus(error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -69,8 +83,18 @@ impl fmt::Display for Error {
             Self::Unreadable { path, source } => {
                 write!(f, "cannot read {}: {source}", path.display())
             }
-            Self::NoScenarios(path) => {
-                write!(f, "the folder {} holds no scenario (*.blk)", path.display())
+            Self::Corpus(error) => {
+                write!(f, "{error}")?;
+                error
+                    .source()
+                    .map_or(Ok(()), |source| write!(f, ": {source}"))
+            }
+            Self::NotAFolder { flag, path } => {
+                write!(
+                    f,
+                    "{flag} {}: expected a folder, found a file",
+                    path.display()
+                )
             }
             Self::Unwritable { path, source } => {
                 write!(f, "cannot write {}: {source}", path.display())
@@ -85,7 +109,8 @@ impl core::error::Error for Error {
             Self::Output(source)
             | Self::Unreadable { source, .. }
             | Self::Unwritable { source, .. } => Some(source),
-            Self::NoScenarios(_) => None,
+            Self::Corpus(error) => error.source(),
+            Self::NotAFolder { .. } => None,
         }
     }
 }

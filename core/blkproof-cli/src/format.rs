@@ -18,7 +18,8 @@ pub(crate) fn run(args: &FmtArgs, ui: &mut Ui) -> Result<Exit, Error> {
 fn format(file: &Loaded, check: bool, ui: &mut Ui) -> Result<Exit, Error> {
     let path = file.path.display().to_string();
     let text = file.document.print();
-    let canonical = text.as_bytes() == file.text;
+    let old = fs::read(&file.path).map_err(Error::unreadable(&file.path))?;
+    let canonical = text.as_bytes() == old;
     let rewrite = !canonical && !check;
     if rewrite {
         // A symbolic link stays one: what it leads to is replaced.

@@ -2,7 +2,13 @@
 //!
 //! Within one version, fields may be added; none goes away or changes its meaning.
 
+mod failure;
+
+pub(crate) use failure::{Case, Failure};
+
 use serde::Serialize;
+
+use crate::run::Folder as CorporaFolder;
 
 /// The version of the schema.
 pub(crate) const SCHEMA: u32 = 1;
@@ -17,6 +23,12 @@ pub(crate) enum Record<'a> {
     Broken(Broken<'a>),
     /// A scenario file that `fmt` looked at.
     Formatted(Formatted<'a>),
+    /// A scenario file that was replayed.
+    Scenario(Box<Scenario>),
+    /// A case of a campaign that failed.
+    Failure(Box<Case>),
+    /// What a run comes to.
+    Summary(Box<Summary>),
 }
 
 /// A property that engines are held to.
@@ -53,6 +65,109 @@ pub(crate) struct Formatted<'a> {
     pub(crate) path: &'a str,
     pub(crate) canonical: bool,
     pub(crate) rewritten: bool,
+}
+
+/// A scenario file that was replayed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Scenario {
+    pub(crate) path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) title: Option<String>,
+    /// How it states that it ends: `pass` or `fail PROPERTY`.
+    pub(crate) stated: String,
+    /// Whether it ended like that.
+    pub(crate) met: bool,
+    /// `held`, `failed` or `not-judged`.
+    pub(crate) outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_judged: Option<String>,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<Failure>,
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) steps: u64,
+    pub(crate) comparisons: u64,
+    pub(crate) bytes_compared: u64,
+    pub(crate) faults: Faults,
+}
+
+impl From<&blkproof::Counts> for Counts {
+    fn from(counts: &blkproof::Counts) -> Self {
+        Self {
+            steps: counts.steps,
+            comparisons: counts.demands,
+            bytes_compared: counts.bytes_compared,
+            faults: Faults {
+                planned: counts.rules,
+                matched: counts.matched,
+                fired: counts.fired,
+                idle: counts.idle_rules.len() as u64,
+            },
+        }
+    }
+}
+
+/// What became of fault rules.
+#[derive(Debug, Serialize)]
+pub(crate) struct Faults {
+    /// How many rules there were.
+    pub(crate) planned: u64,
+    /// How often one matched.
+    pub(crate) matched: u64,
+    /// How often one acted.
+    pub(crate) fired: u64,
+    /// How many never acted.
+    pub(crate) idle: u64,
+}
+
+/// What a run comes to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) seed: u64,
+    pub(crate) profiles: Vec<&'static str>,
+    /// The time that was asked for, where it was not a number of cases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seconds_asked: Option<f64>,
+    pub(crate) jobs: usize,
+    pub(crate) corpora: Vec<Folder>,
+    pub(crate) cases: u64,
+    pub(crate) failed: u64,
+    pub(crate) not_judged: u64,
+    pub(crate) twice: u64,
+    pub(crate) writes: u64,
+    pub(crate) backups: u64,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    pub(crate) digest: String,
+    pub(crate) seconds: f64,
+    /// The command that judges the same cases again.
+    pub(crate) again: String,
+    /// The exit code.
+    pub(crate) exit: u8,
+}
+
+/// A folder of the corpora.
+#[derive(Debug, Serialize)]
+pub(crate) struct Folder {
+    pub(crate) name: String,
+    pub(crate) scenarios: u64,
+    /// How many ended as they state.
+    pub(crate) met: u64,
+}
+
+impl From<&CorporaFolder> for Folder {
+    fn from(folder: &CorporaFolder) -> Self {
+        Self {
+            name: folder.name.clone(),
+            scenarios: folder.all,
+            met: folder.met,
+        }
+    }
 }
 
 impl Record<'_> {

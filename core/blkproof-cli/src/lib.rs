@@ -16,9 +16,17 @@ mod json;
 
 mod save;
 
-mod find;
-
 mod load;
+
+mod judge;
+
+mod tell;
+
+mod replay;
+
+mod campaign;
+
+mod run;
 
 mod format;
 
@@ -37,12 +45,13 @@ use ui::Ui;
 
 /// Does what the arguments, the program's name first, ask for.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let mut ui = Ui::new(cli.color, cli.json);
-    match dispatch(cli.command, &mut ui) {
+    let mut ui = Ui::new(cli.color, cli.json, args.first());
+    match dispatch(cli.command.unwrap_or_default(), &mut ui) {
         Ok(exit) => exit,
         Err(error) => ui.fail(&error),
     }
@@ -50,6 +59,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(command: Command, ui: &mut Ui) -> Result<Exit, Error> {
     match command {
+        Command::Run(args) => run::run(&args, ui),
+        Command::Replay(args) => replay::run(&args, ui),
         Command::Fmt(args) => format::run(&args, ui),
         Command::Properties => properties::run(ui),
         Command::Completions(args) => completions::run(&args, ui),

@@ -1,14 +1,12 @@
 //! Scenario files, read and parsed; what is wrong with one is said, and the others still count.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use blkproof::text::{Diagnostics, Document, MAX_TEXT};
+use blkproof::corpus::{self, CorpusError};
+use blkproof::text::{Diagnostics, Document};
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::find;
 use crate::json::{self, Record};
 use crate::ui::Ui;
 
@@ -16,7 +14,6 @@ use crate::ui::Ui;
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
-    pub(crate) text: Vec<u8>,
     pub(crate) document: Document,
 }
 
@@ -29,15 +26,15 @@ pub(crate) fn each(
 ) -> Result<Exit, Error> {
     let mut worst = Exit::Held;
     for path in paths {
-        let files = match find::scenarios(path) {
+        let files = match corpus::files(path) {
             Ok(files) => files,
             Err(error) => {
-                worst = worst.max(ui.fail(&error));
+                worst = worst.max(ui.fail(&error.into()));
                 continue;
             }
         };
         for file in files {
-            let exit = match load(&file, ui)? {
+            let exit = match load(file, ui)? {
                 Ok(loaded) => each(loaded, ui)?,
                 Err(exit) => exit,
             };
@@ -48,37 +45,23 @@ pub(crate) fn each(
 }
 
 /// Reads and parses a file; says what is wrong with it.
-fn load(path: &Path, ui: &mut Ui) -> Result<Result<Loaded, Exit>, Error> {
-    let text = match read(path).map_err(Error::unreadable(path)) {
-        Ok(text) => text,
-        Err(error) => return Ok(Err(ui.fail(&error))),
-    };
-    match Document::parse(&text) {
-        Ok(document) => Ok(Ok(Loaded {
-            path: path.to_owned(),
-            text,
-            document,
-        })),
-        Err(diagnostics) => {
-            report(path, &text, &diagnostics, ui)?;
+fn load(path: PathBuf, ui: &mut Ui) -> Result<Result<Loaded, Exit>, Error> {
+    match corpus::load(&path) {
+        Ok(document) => Ok(Ok(Loaded { path, document })),
+        Err(CorpusError::Broken {
+            path,
+            diagnostics,
+            rendered,
+        }) => {
+            ui.note(rendered.trim_end());
+            emit(&path, &diagnostics, ui)?;
             Ok(Err(Exit::Input))
         }
+        Err(error) => Ok(Err(ui.fail(&error.into()))),
     }
 }
 
-/// Reads a file as far as the parser reads one, so that an endless one ends too.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let limit = u64::try_from(MAX_TEXT)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let mut text = Vec::new();
-    File::open(path)?.take(limit).read_to_end(&mut text)?;
-    Ok(text)
-}
-
-fn report(path: &Path, text: &[u8], broken: &Diagnostics, ui: &mut Ui) -> Result<(), Error> {
-    let shown = path.display().to_string();
-    ui.note(broken.render(&shown, text).trim_end());
+fn emit(path: &Path, broken: &Diagnostics, ui: &mut Ui) -> Result<(), Error> {
     let problems = broken.list.iter().map(|found| json::Problem {
         line: found.line,
         column: found.column,
@@ -87,7 +70,7 @@ fn report(path: &Path, text: &[u8], broken: &Diagnostics, ui: &mut Ui) -> Result
         help: found.help.as_deref(),
     });
     ui.emit(&Record::Broken(json::Broken {
-        path: &shown,
+        path: &path.display().to_string(),
         problems: problems.collect(),
         more: broken.more,
     }))

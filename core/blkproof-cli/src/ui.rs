@@ -1,7 +1,8 @@
 //! The two streams: results on stdout, everything else on stderr.
 
 use core::fmt;
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use owo_colors::OwoColorize as _;
@@ -17,21 +18,36 @@ pub(crate) struct Ui {
     out: AutoStream<io::Stdout>,
     err: AutoStream<io::Stderr>,
     json: bool,
+    program: String,
 }
 
 impl Ui {
-    /// Returns the streams.
-    pub(crate) fn new(color: Color, json: bool) -> Self {
+    /// Returns the streams; `program` is the name that the program was called by.
+    pub(crate) fn new(color: Color, json: bool, program: Option<&OsString>) -> Self {
         let choice = match color {
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
+        let program = program.map_or("blkproof".into(), |name| name.to_string_lossy());
         Self {
             out: AutoStream::new(io::stdout(), choice),
             err: AutoStream::new(io::stderr(), choice),
             json,
+            program: quoted(&program),
         }
+    }
+
+    /// Tells whether a person sees stderr as it comes.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.json && io::stderr().is_terminal()
+    }
+
+    /// Returns the command line that calls this program again with these arguments.
+    pub(crate) fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> String {
+        args.into_iter().fold(self.program.clone(), |line, arg| {
+            format!("{line} {}", quoted(arg))
+        })
     }
 
     /// Prints a line for people, or nothing where a program reads.
@@ -72,5 +88,28 @@ impl Ui {
             }
         }
         error.exit()
+    }
+}
+
+/// Returns a word as a shell has to see it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+,:@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_reach_the_shell_as_they_are() {
+        assert_eq!(quoted("blkproof-out/case-1.blk"), "blkproof-out/case-1.blk");
+        assert_eq!(quoted("my disks/a.blk"), "'my disks/a.blk'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("$HOME"), "'$HOME'");
     }
 }

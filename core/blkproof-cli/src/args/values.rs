@@ -1,6 +1,14 @@
 //! The values of flags.
 
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+use std::num::NonZeroUsize;
+use std::thread;
+
+use blkproof::generate::Profile;
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, ValueEnum)]
@@ -12,4 +20,118 @@ pub(crate) enum Color {
     Always,
     /// Never.
     Never,
+}
+
+/// The seed of a campaign.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Seed(pub(crate) u64);
+
+impl Default for Seed {
+    /// The number of QEMU's incremental-backup test, which the seed corpus is made of.
+    fn default() -> Self {
+        Self(124)
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl FromStr for Seed {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = match text.strip_prefix("0x") {
+            Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16),
+            _ => text.parse(),
+        };
+        let seed = parsed.ok().filter(|_| !text.starts_with('+'));
+        seed.map(Self)
+            .ok_or("expected a number below 2^64, decimal or hexadecimal after 0x")
+    }
+}
+
+/// How many cases a campaign judges: at least one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Cases(pub(crate) u64);
+
+impl FromStr for Cases {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let cases = text.parse().ok().filter(|cases| *cases > 0);
+        cases
+            .map(Self)
+            .ok_or("expected a number of cases, at least 1")
+    }
+}
+
+/// How many threads judge cases: at least one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Jobs(pub(crate) usize);
+
+impl Jobs {
+    /// More threads than any machine has processors are a slip of the finger.
+    const MAX: usize = 4096;
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self(thread::available_parallelism().map_or(1, NonZeroUsize::get))
+    }
+}
+
+impl FromStr for Jobs {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let jobs = text.parse().ok();
+        jobs.filter(|jobs| (1..=Self::MAX).contains(jobs))
+            .map(Self)
+            .ok_or("expected a number of threads from 1 to 4096")
+    }
+}
+
+/// How long a campaign runs.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl Seconds {
+    /// A year: whoever types more meant something else.
+    const MAX: f64 = 31_536_000.0;
+}
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self(Duration::from_secs(10))
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds = text.parse().ok();
+        seconds
+            .filter(|seconds| *seconds > 0.0 && *seconds <= Self::MAX)
+            .map(|seconds| Self(Duration::from_secs_f64(seconds)))
+            .ok_or(
+                "expected a number of seconds, more than 0 and at most a year, such as 60 or 0.5",
+            )
+    }
+}
+
+/// A profile, by its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ProfileName(pub(crate) Profile);
+
+impl ProfileName {
+    /// Takes the name of a profile; an unknown one is answered with those that there are.
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        let names = Profile::ALL.map(|profile| profile.name);
+        PossibleValuesParser::new(names)
+            .map(|name| Self(Profile::named(&name).expect("only names of profiles pass")))
+    }
 }

@@ -6,4 +6,8 @@ mod program;
 
 mod format;
 
+mod replay;
+
+mod run;
+
 mod usage;

@@ -102,13 +102,11 @@ fn completions_know_the_verbs() {
 #[test]
 fn a_reader_that_goes_away_is_no_drama() {
     let folder = Folder::new();
-    let mut child = folder
-        .command(&["properties"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = folder.command(&["properties"]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap();
     let ran = Ran::of(&child.wait_with_output().unwrap()).exits(3);
     assert_eq!(ran.err, "");
 }

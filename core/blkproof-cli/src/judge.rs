@@ -1,0 +1,71 @@
+//! The built-in engine before its judge.
+
+use blkproof::spec::model::{About, Fact, Violation};
+use blkproof::spec::{Property, Scenario};
+use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
+use blkproof_engine::Engine;
+
+/// Judges scenarios on the built-in engine. Each thread has its own, with its own store.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    once: Runner,
+    traced: Runner,
+}
+
+impl Judge {
+    /// Makes a judge.
+    pub(crate) fn new() -> Self {
+        let mut traced = Options::default();
+        traced.trace = true;
+        Self {
+            once: Runner::new(Options::default()),
+            traced: Runner::new(traced),
+        }
+    }
+
+    /// Judges a scenario.
+    pub(crate) fn judge(&mut self, scenario: &Scenario) -> Outcome {
+        run(&mut self.once, scenario)
+    }
+
+    /// Judges a scenario twice; both runs have to leave the same trace.
+    pub(crate) fn judge_twice(&mut self, scenario: &Scenario) -> Outcome {
+        let first = run(&mut self.traced, scenario);
+        let second = run(&mut self.traced, scenario);
+        if first.counts().trace == second.counts().trace {
+            return first;
+        }
+        Outcome::Failed(Box::new(traces_differ(first, scenario)))
+    }
+}
+
+fn run(runner: &mut Runner, scenario: &Scenario) -> Outcome {
+    let mut engine = Engine::new();
+    runner.run(scenario, &mut engine, None)
+}
+
+/// Adds to what came of the first run that the second one went another way.
+fn traces_differ(first: Outcome, scenario: &Scenario) -> Failure {
+    let mut failure = match first {
+        Outcome::Failed(failure) => *failure,
+        Outcome::Held(counts) | Outcome::NotJudged(_, counts) => Failure {
+            moment: Moment::End,
+            step_kind: Moment::End.step_kind(scenario),
+            findings: Vec::new(),
+            replies: Vec::new(),
+            firings: Vec::new(),
+            counts,
+        },
+    };
+    failure
+        .findings
+        .push(Finding::Violation(Box::new(Violation {
+            property: Property::Deterministic,
+            about: About::Step,
+            aspect: "trace",
+            expected: Fact::Text("the same in both runs"),
+            seen: Fact::Text("one that differs"),
+            mismatches: Vec::new(),
+        })));
+    failure
+}

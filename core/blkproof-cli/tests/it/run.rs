@@ -1,0 +1,168 @@
+//! `blkproof run`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program::{Folder, Ran};
+
+const SCENARIO: &str = "blkproof 1\ndisk drive0 1M raw\nwrite drive0 0 512 fill=0x41\n";
+
+/// The record of what a run came to, which is its last.
+fn summary(ran: &Ran) -> Value {
+    let record = ran.records().pop().expect("a summary");
+    assert_eq!(record["type"], "summary");
+    record
+}
+
+fn judged(folder: &Folder, args: &[&str]) -> Value {
+    let args: Vec<&str> = ["run", "--json"].iter().chain(args).copied().collect();
+    summary(&folder.run(&args))
+}
+
+#[test]
+fn the_same_cases_come_out_the_same_whatever_the_number_of_threads() {
+    let folder = Folder::new();
+    let run = |jobs| judged(&folder, &["--cases", "300", "--seed", "7", "--jobs", jobs]);
+    let mut one = run("1");
+    let mut four = run("4");
+    for summary in [&mut one, &mut four] {
+        let summary = summary.as_object_mut().unwrap();
+        assert_eq!(summary["cases"], 300);
+        summary.remove("jobs");
+        summary.remove("seconds");
+    }
+    assert_eq!(one, four);
+}
+
+#[test]
+fn another_seed_or_profile_is_another_campaign() {
+    let folder = Folder::new();
+    let digest = |args: &[&str]| judged(&folder, args)["digest"].clone();
+    let first = digest(&["--cases", "40"]);
+    assert_eq!(first, digest(&["--cases", "40", "--seed", "124"]));
+    assert_ne!(first, digest(&["--cases", "41"]));
+    assert_ne!(first, digest(&["--cases", "40", "--seed", "125"]));
+    assert_ne!(first, digest(&["--cases", "40", "--profile", "small"]));
+}
+
+#[test]
+fn a_share_of_the_cases_is_run_twice() {
+    let summary = judged(&Folder::new(), &["--cases", "33"]);
+    assert_eq!(summary["twice"], 3);
+}
+
+#[test]
+fn time_only_decides_how_many_cases_are_judged() {
+    let folder = Folder::new();
+    let timed = judged(&folder, &["--seconds", "0.3"]);
+    let cases = timed["cases"].to_string();
+    let counted = judged(&folder, &["--cases", &cases]);
+    assert_eq!(timed["digest"], counted["digest"]);
+    assert_eq!(timed["again"], counted["again"]);
+    assert_eq!(timed["seconds_asked"], 0.3);
+}
+
+#[test]
+fn corpora_are_replayed_first_and_summed_up_by_folder() {
+    let folder = Folder::new();
+    folder.file("corpora/seed/a.blk", SCENARIO);
+    folder.file("corpora/seed/b.blk", SCENARIO);
+    folder.file("corpora/own/c.blk", SCENARIO);
+    let ran = folder.run(&["run", "--cases", "1", "--profile", "small"]);
+    let said = "\
+corpora
+  own                1 scenario, as it states
+  seed               2 scenarios, all as they state
+
+campaign
+  seed               124
+  profiles           small
+";
+    assert!(ran.out.starts_with(said), "{}", ran.out);
+}
+
+#[test]
+fn a_scenario_of_the_corpora_that_fails_fails_the_run() {
+    let folder = Folder::new();
+    let wrong = "blkproof 1\ndisk drive0 1M raw\nread drive0 0 512 expect=failed(EIO)\n";
+    folder.file("mine/a.blk", wrong);
+    let ran = folder
+        .run(&["run", "--cases", "1", "--corpora", "mine"])
+        .exits(1);
+    assert!(ran.out.contains("FAIL  mine/a.blk"), "{}", ran.out);
+    assert!(
+        ran.out.contains("1 scenario, not as it states"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("something did not hold"), "{}", ran.out);
+}
+
+#[test]
+fn a_broken_scenario_of_the_corpora_is_bad_input() {
+    let folder = Folder::new();
+    folder.file("corpora/a.blk", "blkproof 1\ndusk\n");
+    let ran = folder.run(&["run", "--cases", "1"]).exits(2);
+    assert!(ran.err.contains("corpora/a.blk:2:1"), "{}", ran.err);
+}
+
+#[test]
+fn bad_values_are_named_with_what_is_expected() {
+    let folder = Folder::new();
+    folder.file("file", "");
+    for (args, wanted) in [
+        (&["--cases", "0"][..], &["'0'", "--cases <N>"][..]),
+        (&["--cases", "many"], &["'many'", "--cases <N>"]),
+        (&["--seconds", "-1"], &["--seconds"]),
+        (
+            &["--seconds=soon"],
+            &["'soon'", "--seconds <S>", "such as 60 or 0.5"],
+        ),
+        (
+            &["--seed", "x"],
+            &["'x'", "--seed <X>", "hexadecimal after 0x"],
+        ),
+        (
+            &["--profile", "smal"],
+            &["'smal'", "--profile <P>", "'small'"],
+        ),
+        (&["--jobs", "0"], &["'0'", "--jobs <J>"]),
+        (
+            &["--cases", "1", "--seconds", "1"],
+            &["--cases <N>", "--seconds <S>"],
+        ),
+        (&["--out", "file"], &["--out file", "expected a folder"]),
+        (
+            &["--corpora", "file"],
+            &["--corpora file", "expected a folder"],
+        ),
+        (&["--corpora", "missing"], &["cannot read missing"]),
+    ] {
+        let args: Vec<&str> = ["run"].iter().chain(args).copied().collect();
+        let ran = folder.run(&args).exits(2);
+        assert_eq!(ran.out, "", "{args:?}");
+        for wanted in wanted {
+            assert!(ran.err.contains(wanted), "{args:?}: {wanted}\n{}", ran.err);
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn no_verb_is_a_run() {
+    let folder = Folder::new();
+    folder.file("corpora", "no folder: there is nothing to replay");
+    let mut child = folder
+        .command(&[])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let expected = b"campaign: judging cases for 10 s\n";
+    let mut said = vec![0; expected.len()];
+    std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut said).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(said, expected);
+}
