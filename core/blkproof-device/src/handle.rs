@@ -9,7 +9,7 @@ use blkproof_spec::{ByteRange, IoType, Length, Offset};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult};
 use crate::desk::Desk;
-use crate::layer::{Io, Layer};
+use crate::layer::{Io, Layer, Request};
 use crate::trace::{Counters, Traced};
 
 /// A device that its handles share, or, with `()`, the fault layer above a format.
@@ -106,7 +106,9 @@ macro_rules! pass {
         slot.counters.count(IoType::$kind);
         let $disk = &mut slot.disk;
         match &mut slot.layer {
-            Some(layer) if slot.busy => layer.request($disk, $range, $io, &$shared.desk),
+            Some(layer) if slot.busy && !layer.ignores(&Request::new(IoType::$kind, $range)) => {
+                layer.request($disk, $range, $io, &$shared.desk)
+            }
             _ => $plain,
         }
     }};

@@ -17,7 +17,7 @@ mod effect;
 mod entry;
 mod request;
 
-use blkproof_spec::fault::{Effect, Event, Firing, Rule};
+use blkproof_spec::fault::{Effect, Event, Firing, IoTypes, Rule};
 use blkproof_spec::{ByteRange, Errno, FaultRule, IoType, Place, RuleName};
 
 use crate::block_device::{BlockDevice, IoError, IoResult, Wait};
@@ -41,6 +41,8 @@ pub(crate) struct Layer {
     before: Option<Before>,
     /// Whether a bit rot rule is there, which has to be told of every write.
     rots: bool,
+    /// The kinds of which every request has to be looked at, whatever the rules match.
+    attentive: IoTypes,
 }
 
 /// A request that waits.
@@ -90,6 +92,7 @@ impl Layer {
             held: Vec::new(),
             before: None,
             rots: false,
+            attentive: IoTypes::NONE,
         }
     }
 
@@ -109,6 +112,30 @@ impl Layer {
 
     pub(crate) fn set_tracing(&mut self, tracing: bool) {
         self.tracing = tracing;
+        self.attend();
+    }
+
+    /// Tells whether a request can be carried out as it is, without coming here.
+    #[inline]
+    pub(crate) fn ignores(&self, request: &Request) -> bool {
+        !self.attentive.contains(request.kind)
+            && self.blkdebug.acting(request).is_none()
+            && self.watch[request.kind as usize].next(0, request).is_none()
+    }
+
+    /// Notes which kinds of request have to be looked at. Called after every change of what decides it.
+    fn attend(&mut self) {
+        let overlays = self.rots || self.before.is_some();
+        let always = self.tracing || !self.held.is_empty();
+        self.attentive = IoTypes::NONE;
+        for kind in IoType::ALL.iter().copied() {
+            let (start, done) = own_events(kind);
+            let mut events = start.into_iter().chain(done);
+            let raises = events.any(|event| self.blkdebug.watches(event));
+            if always || raises || overlays && changes(kind) {
+                self.attentive = self.attentive.with(kind);
+            }
+        }
     }
 
     /// Adds a rule behind those that are there.
@@ -130,6 +157,7 @@ impl Layer {
             }
         }
         self.entries.push(Entry::new(rule, sequence));
+        self.attend();
     }
 
     /// Removes the rules of this name, or all, and tells whether there were any. What they hold goes on.
@@ -156,6 +184,7 @@ impl Layer {
             }
         }
         self.drop_overlays();
+        self.attend();
         found
     }
 
@@ -229,10 +258,7 @@ impl Layer {
         mut io: Io<'_>,
         desk: &Desk,
     ) -> IoResult<()> {
-        let request = Request {
-            kind: io.kind(),
-            range,
-        };
+        let request = Request::new(io.kind(), range);
         let result = self.pass(disk, request, &mut io, desk);
         self.trace(Traced::Request(request.kind, range), &result, desk);
         result
@@ -290,6 +316,7 @@ impl Layer {
             wait,
             stage,
         });
+        self.attend();
     }
 
     /// Returns where a request goes on: at the start unless it waited here before.
@@ -301,7 +328,9 @@ impl Layer {
         if !desk.lock().is_over(wait) {
             return Err(IoError::Wait(wait.clone()));
         }
-        Ok(self.held.remove(index).stage)
+        let held = self.held.remove(index);
+        self.attend();
+        Ok(held.stage)
     }
 
     /// Has the rules decide on a request, and carries it out accordingly.
@@ -333,6 +362,7 @@ impl Layer {
         self.fire(index, request, inject.errno, desk);
         if inject.once {
             self.forget(index);
+            self.attend();
         }
         inject.errno
     }
@@ -393,6 +423,11 @@ fn event_of(rule: &Rule) -> Option<Event> {
         Rule::InjectError(inject) => Some(inject.event),
         Rule::Extended(_) => None,
     }
+}
+
+/// Tells whether requests of this kind change what a device holds.
+fn changes(kind: IoType) -> bool {
+    matches!(kind, IoType::Write | IoType::WriteZeroes | IoType::Discard)
 }
 
 /// Returns the events that the write path raises before and after a request of this kind.

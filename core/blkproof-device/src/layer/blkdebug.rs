@@ -52,9 +52,14 @@ impl Blkdebug {
 
     /// Returns the events that have rules, as bits.
     pub(crate) fn events(&self) -> u64 {
-        let armed = |event: &&Event| !self.by_event[**event as usize].is_empty();
+        let armed = |event: &&Event| self.watches(**event);
         let bit = |event: &Event| 1 << *event as u64;
         Event::ALL.iter().filter(armed).map(bit).sum()
+    }
+
+    /// Tells whether an event has rules.
+    pub(crate) fn watches(&self, event: Event) -> bool {
+        !self.by_event[event as usize].is_empty()
     }
 
     /// Walks the rules of an event and returns the tags of the breakpoints that it ran into.

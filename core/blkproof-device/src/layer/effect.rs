@@ -73,7 +73,7 @@ impl Layer {
         range: ByteRange,
         io: &mut Io<'_>,
     ) -> IoResult<()> {
-        let changes = io.changes();
+        let changes = super::changes(io.kind());
         if changes && let Some(before) = &mut self.before {
             before.save(disk, range);
         }

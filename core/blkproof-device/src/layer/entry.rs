@@ -95,10 +95,12 @@ pub(crate) fn concerns(effect: Effect, kind: IoType) -> bool {
 #[derive(Clone, Default)]
 pub(crate) struct Watch(Vec<Watcher>);
 
-/// What is needed to match an extended rule.
+/// What is needed to match an extended rule: the bytes from `start` up to `end`, or any request.
 #[derive(Clone, Copy)]
 struct Watcher {
-    range: Option<ByteRange>,
+    start: u64,
+    end: u64,
+    any: bool,
     entry: usize,
 }
 
@@ -112,7 +114,18 @@ impl Watch {
             ..
         } = *extended;
         if looks_at(iotypes, effect, kind) {
-            self.0.push(Watcher { range, entry });
+            let bytes = match range {
+                // Nothing touches an empty range: it is put where no request begins before its end.
+                Some(range) if range.is_empty() => ByteRange::between(u64::MAX, u64::MAX),
+                Some(range) => range,
+                None => ByteRange::between(0, u64::MAX),
+            };
+            self.0.push(Watcher {
+                start: bytes.start,
+                end: bytes.end(),
+                any: range.is_none(),
+                entry,
+            });
         }
     }
 
@@ -129,11 +142,16 @@ impl Watch {
     /// request, and the position behind it.
     #[inline]
     pub(crate) fn next(&self, from: usize, request: &Request) -> Option<(usize, usize)> {
-        let matches = |watcher: &Watcher| match watcher.range {
-            Some(range) => range.overlaps(request.range),
-            None => true,
+        let (start, end) = (request.range.start, request.range.end());
+        let rest = &self.0[from..];
+        let found = if start < end {
+            // Both comparisons are made at once: most rules fail either, and no branch can tell which.
+            rest.iter()
+                .position(|watcher| (start < watcher.end) & (watcher.start < end))
+        } else {
+            rest.iter().position(|watcher| watcher.any)
         };
-        let found = self.0[from..].iter().position(matches)? + from;
+        let found = found? + from;
         Some((self.0[found].entry, found + 1))
     }
 }

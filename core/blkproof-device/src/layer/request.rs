@@ -11,6 +11,12 @@ pub(crate) struct Request {
     pub(crate) range: ByteRange,
 }
 
+impl Request {
+    pub(crate) fn new(kind: IoType, range: ByteRange) -> Self {
+        Self { kind, range }
+    }
+}
+
 /// What a request carries.
 pub(crate) enum Io<'a> {
     Read(&'a mut [u8]),
@@ -33,11 +39,6 @@ impl Io<'_> {
             Self::Flush => IoType::Flush,
             Self::BlockStatus(_) => IoType::BlockStatus,
         }
-    }
-
-    /// Tells whether it changes what a device holds.
-    pub(crate) fn changes(&self) -> bool {
-        !matches!(self, Self::Read(_) | Self::Flush | Self::BlockStatus(_))
     }
 
     /// Carries out the request on a device.

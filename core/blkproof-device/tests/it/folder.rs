@@ -75,7 +75,7 @@ fn files_come_and_go() {
     let (a, b) = (ImageName::new("a"), ImageName::new("b"));
     std::fs::write(folder.path().join("b"), b"hello").unwrap();
     std::fs::create_dir(folder.path().join("folder")).unwrap();
-    assert_eq!(store.list(), [b.clone()]);
+    assert_eq!(store.list(), std::slice::from_ref(&b));
     let taken = store.create(&b, Length(1)).err();
     assert_eq!(taken, Some(StoreError::Exists(b.clone())));
     let mut device = store.open(&b).unwrap();
