@@ -5,9 +5,9 @@
 //! valgrind --tool=callgrind target/release/examples/one_request seam 0 100000
 //! ```
 //!
-//! The arguments are what to read through (`bare`, `seam` for a device beneath its faults, `layer` for
-//! one behind them), the number of rules, and the number of reads. The difference between two numbers
-//! of reads, divided by it, is what one costs.
+//! The arguments are what to read through (`bare`, `seam` for a device beneath its faults, `layer`
+//! for one behind them), the number of rules, and the number of reads. The difference between two
+//! numbers of reads, divided by it, is what one costs.
 
 use std::env;
 use std::error::Error;

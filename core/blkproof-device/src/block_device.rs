@@ -13,8 +13,8 @@ pub type IoResult<T> = Result<T, IoError>;
 pub enum IoError {
     /// It failed.
     Failed(Errno),
-    /// It has not happened yet: the caller unwinds, as after an error, without reporting one, and makes
-    /// the same request again when the wait is over.
+    /// It has not happened yet: the caller unwinds, as after an error, without reporting one, and
+    /// makes the same request again when the wait is over.
     Wait(Wait),
 }
 
@@ -60,8 +60,8 @@ pub enum Durability {
 /// What stands at the start of a queried range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BlockStatus {
-    /// How many bytes the answer holds for: at least one, at most the range asked for. An answer may be
-    /// shorter than it could be.
+    /// How many bytes the answer holds for: at least one, at most the range asked for. An answer
+    /// may be shorter than it could be.
     pub len: Length,
     /// What these bytes are.
     pub kind: StatusKind,
@@ -80,10 +80,10 @@ pub enum StatusKind {
 
 /// A block device.
 ///
-/// Requests happen one after the other, each at once, unless it says that it waits. A device that is
-/// an image file grows when it is written behind its end and reads as zeroes there, as files do below
-/// QEMU's block layer; a device that is a format has the fixed size of its image, and a request that
-/// crosses its end fails with `EIO` and changes nothing.
+/// Requests happen one after the other, each at once, unless it says that it waits. A device that
+/// is an image file grows when it is written behind its end and reads as zeroes there, as files do
+/// below QEMU's block layer; a device that is a format has the fixed size of its image, and a
+/// request that crosses its end fails with `EIO` and changes nothing.
 pub trait BlockDevice: fmt::Debug + Send {
     /// Reads `buf.len()` bytes at `offset`. On an error `buf` holds anything.
     fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()>;
@@ -91,8 +91,8 @@ pub trait BlockDevice: fmt::Debug + Send {
     /// Writes `data` at `offset`. On an error any part of it may have been written.
     fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()>;
 
-    /// Writes one whole cluster of the format, compressed. A range that is none fails with `EINVAL`, a
-    /// device that cannot compress with `ENOTSUP`. Layers treat it as a write.
+    /// Writes one whole cluster of the format, compressed. A range that is none fails with
+    /// `EINVAL`, a device that cannot compress with `ENOTSUP`. Layers treat it as a write.
     fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()>;
 
     /// Makes `range` read as zeroes; `unmap` allows it to give up the space.

@@ -1,8 +1,9 @@
 //! The store of the harness: named devices, each behind its faults and its trace.
 //!
-//! Rules belong to places, not to devices: they can be installed before their image exists, stay when
-//! it is deleted, and act on the next one of its name. Locks are taken in the order store, device,
-//! desk; a request takes only its device's, and the desk's where something fires, waits or is traced.
+//! Rules belong to places, not to devices: they can be installed before their image exists, stay
+//! when it is deleted, and act on the next one of its name. Locks are taken in the order store,
+//! device, desk; a request takes only its device's, and the desk's where something fires, waits or
+//! is traced.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -26,8 +27,8 @@ pub type MemStore = FaultStore<Memory>;
 
 /// A store whose devices break on request.
 ///
-/// Clones are handles to the same store: the harness keeps one and gives the subject another. Stores
-/// share nothing with each other but the pool that they were made with.
+/// Clones are handles to the same store: the harness keeps one and gives the subject another.
+/// Stores share nothing with each other but the pool that they were made with.
 pub struct FaultStore<M: Media> {
     inner: Arc<Mutex<Inner<M>>>,
     desk: Desk,
@@ -135,9 +136,9 @@ impl<M: Media> FaultStore<M> {
         Ok(Box::new(Plain(self.lock().device(name, &self.desk)?)))
     }
 
-    /// Says that rules for `place` may come. Above a format a layer is only laid over images that are
-    /// opened when their place has been announced, or a rule for it installed; a rule that comes later
-    /// acts from the next opening on.
+    /// Says that rules for `place` may come. Above a format a layer is only laid over images that
+    /// are opened when their place has been announced, or a rule for it installed; a rule that
+    /// comes later acts from the next opening on.
     pub fn announce(&self, place: &Place) {
         if place.layer == Side::Format {
             self.lock().above(place, &self.desk);
@@ -165,8 +166,8 @@ impl<M: Media> FaultStore<M> {
         }
     }
 
-    /// Removes all rules of this name, wherever they are, and tells whether there were any. Requests
-    /// that they delay or suspend may go on. `blkdebug`'s states stay as they are.
+    /// Removes all rules of this name, wherever they are, and tells whether there were any.
+    /// Requests that they delay or suspend may go on. `blkdebug`'s states stay as they are.
     pub fn lift(&self, name: &RuleName) -> bool {
         self.lift_where(Some(name))
     }

@@ -47,8 +47,8 @@ impl FileDisk {
         Ok(())
     }
 
-    /// Returns the position behind the run that `start`, which lies within the file, belongs to, and
-    /// whether it is data.
+    /// Returns the position behind the run that `start`, which lies within the file, belongs to,
+    /// and whether it is data.
     fn run(&self, start: u64) -> io::Result<(u64, bool)> {
         let len = self.len()?;
         match sparse::next_data(&self.file, start)? {

@@ -17,8 +17,8 @@ pub type FolderStore = FaultStore<Folder>;
 
 /// A folder of real files.
 ///
-/// An image's name is its file's name. Names that could lead out of the folder, and what is no regular
-/// file, are refused.
+/// An image's name is its file's name. Names that could lead out of the folder, and what is no
+/// regular file, are refused.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,

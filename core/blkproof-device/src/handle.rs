@@ -199,8 +199,8 @@ fn status<D: BlockDevice + ?Sized>(
 
 /// A format device behind the fault layer above it.
 ///
-/// The layer is locked while the format works. That is sound because a format's requests go to places
-/// below it, never back to its own.
+/// The layer is locked while the format works. That is sound because a format's requests go to
+/// places below it, never back to its own.
 pub(crate) struct AboveFormat {
     pub(crate) format: Box<dyn BlockDevice>,
     pub(crate) place: Arc<Shared<()>>,

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! A group is one rule. Numbers are decimal, hexadecimal with `0x` or octal with `0`; switches are
-//! `on`, `yes`, `true`, `y` and their opposites. A key that stands twice in a group counts once, with
-//! its last value. A group may carry an id (`[set-state "a"]`), which means nothing here. What
+//! `on`, `yes`, `true`, `y` and their opposites. A key that stands twice in a group counts once,
+//! with its last value. A group may carry an id (`[set-state "a"]`), which means nothing here. What
 //! `qemu-io` ignores silently behind a value is an error here, unless it is a comment.
 
 mod error;
@@ -177,8 +177,8 @@ fn sector(value: Text<'_>) -> Result<Option<SectorNumber>, IniError> {
     Ok(Some(SectorNumber(number)))
 }
 
-/// Writes rules as a configuration file that QEMU reads, or returns the position of the first that its
-/// syntax cannot say: a breakpoint, an extended rule, or a choice of several kinds of request.
+/// Writes rules as a configuration file that QEMU reads, or returns the position of the first that
+/// its syntax cannot say: a breakpoint, an extended rule, or a choice of several kinds of request.
 pub fn print(rules: &[Rule]) -> Result<String, usize> {
     let mut text = String::new();
     for (index, rule) in rules.iter().enumerate() {

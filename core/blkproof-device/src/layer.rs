@@ -1,14 +1,15 @@
 //! The fault layer of one place: the rules, what they remember, and how they act on requests.
 //!
 //! A request first raises the write path's own event, then `blkdebug`'s rules decide, then the
-//! extended rules in the order of installation; at most one acts. An extended rule counts each request
-//! that it matches, also one that another rule acts on, so that rules do not move each other. What a
-//! rule spoils is kept beside the bytes (rot, stale contents) or is the write's own doing (torn,
-//! misdirected): lifting a rule leaves no trace but what was written.
+//! extended rules in the order of installation; at most one acts. An extended rule counts each
+//! request that it matches, also one that another rule acts on, so that rules do not move each
+//! other. What a rule spoils is kept beside the bytes (rot, stale contents) or is the write's own
+//! doing (torn, misdirected): lifting a rule leaves no trace but what was written.
 //!
 //! A request that has to wait is remembered by its kind and range. When it is made again after the
-//! wait, it goes on where it stopped and meets no rule twice. Two requests of the same kind and range
-//! that are in flight together cannot be told apart: the first to come back takes the first's turn.
+//! wait, it goes on where it stopped and meets no rule twice. Two requests of the same kind and
+//! range that are in flight together cannot be told apart: the first to come back takes the first's
+//! turn.
 
 mod before;
 mod blkdebug;
@@ -123,7 +124,8 @@ impl Layer {
             && self.watch[request.kind as usize].next(0, request).is_none()
     }
 
-    /// Notes which kinds of request have to be looked at. Called after every change of what decides it.
+    /// Notes which kinds of request have to be looked at. Called after every change of what decides
+    /// it.
     fn attend(&mut self) {
         let overlays = self.rots || self.before.is_some();
         let always = self.tracing || !self.held.is_empty();
@@ -160,7 +162,8 @@ impl Layer {
         self.attend();
     }
 
-    /// Removes the rules of this name, or all, and tells whether there were any. What they hold goes on.
+    /// Removes the rules of this name, or all, and tells whether there were any. What they hold
+    /// goes on.
     pub(crate) fn lift(&mut self, name: Option<&RuleName>, desk: &Desk) -> bool {
         let mut found = false;
         for index in 0..self.entries.len() {
@@ -226,8 +229,8 @@ impl Layer {
         }));
     }
 
-    /// Raises the event of an opening. There is no request that a breakpoint could suspend then: one is
-    /// used up without effect.
+    /// Raises the event of an opening. There is no request that a breakpoint could suspend then:
+    /// one is used up without effect.
     pub(crate) fn opened(&mut self, desk: &Desk) {
         self.blkdebug.raise(Event::None, &mut self.entries);
         self.trace(Traced::Event(Event::None), &Ok(()), desk);

@@ -20,9 +20,9 @@ const MAX_SIZE: u64 = i64::MAX.unsigned_abs();
 
 /// A disk in memory.
 ///
-/// It is an image file: it grows where it is written behind its end and reads as zeroes there. What it
-/// costs follows what was written, never its size. [`MemDisk::snapshot`] costs a few bytes per 256 KiB
-/// that hold any data; after that the two share what neither has written.
+/// It is an image file: it grows where it is written behind its end and reads as zeroes there. What
+/// it costs follows what was written, never its size. [`MemDisk::snapshot`] costs a few bytes per
+/// 256 KiB that hold any data; after that the two share what neither has written.
 pub struct MemDisk {
     pool: Pool,
     table: Table,

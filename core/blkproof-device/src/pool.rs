@@ -1,8 +1,8 @@
 //! Memory that outlives scenarios.
 //!
 //! Memory that is given back to the allocator goes back to the kernel, and fetching it anew costs
-//! more than the scenario that needs it. A worker therefore keeps one pool for all its scenarios; it
-//! is shared with nobody else, so that its lock is never waited for.
+//! more than the scenario that needs it. A worker therefore keeps one pool for all its scenarios;
+//! it is shared with nobody else, so that its lock is never waited for.
 
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,9 +8,9 @@ use crate::block_device::{BlockDevice, Wait};
 
 /// A folder of image files, as a subject sees it.
 ///
-/// The harness owns the store; each device it hands out already wears its faults and its trace. That
-/// is how faults get under the format of any subject, and how the targets that a subject creates are
-/// reached. Handles to one name share the device behind them.
+/// The harness owns the store; each device it hands out already wears its faults and its trace.
+/// That is how faults get under the format of any subject, and how the targets that a subject
+/// creates are reached. Handles to one name share the device behind them.
 pub trait Store: fmt::Debug + Send {
     /// Makes an empty device of `size` and opens it. A device of this name must not be there.
     fn create(
@@ -19,8 +19,8 @@ pub trait Store: fmt::Debug + Send {
         size: Length,
     ) -> Result<Box<dyn BlockDevice>, StoreError>;
 
-    /// Opens a device. Each opening raises the `none` event on its fault layer anew; the layer keeps its
-    /// state and its rules.
+    /// Opens a device. Each opening raises the `none` event on its fault layer anew; the layer
+    /// keeps its state and its rules.
     fn open(&mut self, name: &ImageName) -> Result<Box<dyn BlockDevice>, StoreError>;
 
     /// Deletes a device. Handles that are open keep working on what is no longer there.
@@ -29,8 +29,8 @@ pub trait Store: fmt::Debug + Send {
     /// Returns the names of all devices, in order.
     fn list(&self) -> Vec<ImageName>;
 
-    /// Lays the harness's layers for faults above the format over a subject's opened image, where the
-    /// scenario has such rules, and returns it unchanged where it has none.
+    /// Lays the harness's layers for faults above the format over a subject's opened image, where
+    /// the scenario has such rules, and returns it unchanged where it has none.
     fn above_format(
         &mut self,
         name: &ImageName,

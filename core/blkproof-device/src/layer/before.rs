@@ -25,8 +25,8 @@ impl Before {
         }
     }
 
-    /// Takes over what `disk` holds in the sectors of `range`, which is about to change. Above a format
-    /// this reads through the format; what cannot be read is not remembered.
+    /// Takes over what `disk` holds in the sectors of `range`, which is about to change. Above a
+    /// format this reads through the format; what cannot be read is not remembered.
     pub(crate) fn save<D: BlockDevice + ?Sized>(&mut self, disk: &mut D, range: ByteRange) {
         let range = range.outward(SECTOR);
         let mut position = range.start;
@@ -42,8 +42,8 @@ impl Before {
 
     /// Takes over the first run of `range` and returns where it ends, or `None` on an error.
     fn save_run<D: BlockDevice + ?Sized>(&mut self, disk: &mut D, range: ByteRange) -> Option<u64> {
-        // A device that ends in the middle of a sector, or has a size of its own, tells nothing of what
-        // lies behind.
+        // A device that ends in the middle of a sector, or has a size of its own, tells nothing of
+        // what lies behind.
         let inside = range.intersect(ByteRange::new(0, disk.size().0));
         if inside.is_empty() {
             self.disk.write_zeroes(range, true).ok()?;
@@ -68,8 +68,8 @@ impl Before {
         self.covered.runs(range).next().is_some()
     }
 
-    /// Puts what stood in `range` over `buf`, which holds what stands there, and tells whether that made
-    /// a difference.
+    /// Puts what stood in `range` over `buf`, which holds what stands there, and tells whether that
+    /// made a difference.
     pub(crate) fn restore(&mut self, range: ByteRange, buf: &mut [u8]) -> bool {
         let mut differs = false;
         for run in self.covered.runs(range) {

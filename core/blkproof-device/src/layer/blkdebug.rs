@@ -2,9 +2,9 @@
 //!
 //! An event walks its rules in the order in which they were defined; all of them compare with the
 //! state before the event. The first error rule of the walk that matches empties the list of active
-//! rules, each one joins it; the first set-state rule that matches decides the state after the walk. A
-//! request is failed by the first active rule that matches it. An active rule stays active, whatever
-//! happens next, until another walk empties the list.
+//! rules, each one joins it; the first set-state rule that matches decides the state after the
+//! walk. A request is failed by the first active rule that matches it. An active rule stays active,
+//! whatever happens next, until another walk empties the list.
 
 use blkproof_spec::fault::{Event, InjectError, IoTypes, Rule};
 use blkproof_spec::{SECTOR, Tag};

@@ -222,7 +222,8 @@ fn keeps(kept: Kept, index: u64, count: u64, sector: u64) -> bool {
     }
 }
 
-/// Tells whether a device that holds at most `capacity` bytes of data, in whole pages, can take a write.
+/// Tells whether a device that holds at most `capacity` bytes of data, in whole pages, can take a
+/// write.
 fn fits<D: BlockDevice + ?Sized>(disk: &mut D, range: ByteRange, capacity: u64) -> bool {
     let pages = range.outward(PAGE);
     let fresh = pages.len - data_in(disk, pages);

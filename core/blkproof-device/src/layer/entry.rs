@@ -145,7 +145,8 @@ impl Watch {
         let (start, end) = (request.range.start, request.range.end());
         let rest = &self.0[from..];
         let found = if start < end {
-            // Both comparisons are made at once: most rules fail either, and no branch can tell which.
+            // Both comparisons are made at once: most rules fail either, and no branch can tell
+            // which.
             rest.iter()
                 .position(|watcher| (start < watcher.end) & (watcher.start < end))
         } else {

@@ -1,8 +1,8 @@
 //! The page table of a memory disk.
 //!
-//! Pages are grouped in extents of 64, and the extents that hold any page stand in one ordered list.
-//! What is not there reads as zeroes, so that zeroes of any length cost nothing. A copy of a table
-//! shares its extents, a copied extent its pages; both are split when they are written.
+//! Pages are grouped in extents of 64, and the extents that hold any page stand in one ordered
+//! list. What is not there reads as zeroes, so that zeroes of any length cost nothing. A copy of a
+//! table shares its extents, a copied extent its pages; both are split when they are written.
 
 use std::sync::Arc;
 
@@ -51,8 +51,8 @@ impl Extent {
         self.pages[index as usize].take()
     }
 
-    /// Returns the length of the run of pages from `index` on that are alike there or not there, and
-    /// whether they are there.
+    /// Returns the length of the run of pages from `index` on that are alike there or not there,
+    /// and whether they are there.
     fn run(&self, index: u64) -> (u64, bool) {
         let rest = self.present >> index;
         let there = rest & 1 != 0;
@@ -64,8 +64,9 @@ impl Extent {
         (u64::from(len).min(EXTENT_PAGES - index), there)
     }
 
-    /// Returns the page at `index` for writing. A page that has to be made, or split off from a shared
-    /// one, holds what it held, or zeroes, except in `overwritten`, which the caller overwrites.
+    /// Returns the page at `index` for writing. A page that has to be made, or split off from a
+    /// shared one, holds what it held, or zeroes, except in `overwritten`, which the caller
+    /// overwrites.
     pub(crate) fn page_mut(
         &mut self,
         index: usize,
@@ -167,8 +168,8 @@ impl Table {
         Arc::make_mut(&mut self.extents[place])
     }
 
-    /// Returns the length in pages of the run from `page` on, at most `limit`, that is alike there or
-    /// not there, and whether it is there.
+    /// Returns the length in pages of the run from `page` on, at most `limit`, that is alike there
+    /// or not there, and whether it is there.
     pub(crate) fn run(&mut self, page: u64, limit: u64) -> (u64, bool) {
         let (mut key, mut index) = (page / EXTENT_PAGES, page % EXTENT_PAGES);
         let (mut place, there) = match self.find(key) {

@@ -24,7 +24,8 @@ fn op() -> impl Strategy<Value = Op> {
         Just(SPACE)
     ];
     prop_oneof![
-        4 => (position.clone(), 1..9000_usize, any::<u8>()).prop_map(|(p, l, b)| Op::Write(p, l, b)),
+        4 => (position.clone(), 1..9000_usize, any::<u8>())
+            .prop_map(|(start, len, byte)| Op::Write(start, len, byte)),
         2 => (position.clone(), len.clone()).prop_map(|(p, l)| Op::Zero(p, l)),
         1 => (position.clone(), len).prop_map(|(p, l)| Op::Discard(p, l)),
         1 => position.prop_map(Op::Resize),

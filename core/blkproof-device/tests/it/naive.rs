@@ -1,5 +1,5 @@
-//! A second interpreter of `blkdebug`'s rules, as slow and as plain as can be, and its judgement of the
-//! first.
+//! A second interpreter of `blkdebug`'s rules, as slow and as plain as can be, and its judgement of
+//! the first.
 
 use blkproof_device::{IoError, MemStore, Pool, Store};
 use blkproof_spec::fault::{Event, InjectError, IoType, Rule};

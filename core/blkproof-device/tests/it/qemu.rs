@@ -1,5 +1,5 @@
-//! The same rule programs on QEMU's `blkdebug`, through `qemu-io`, and here: every request must end the
-//! same way.
+//! The same rule programs on QEMU's `blkdebug`, through `qemu-io`, and here: every request must end
+//! the same way.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -63,8 +63,8 @@ fn deeds() -> impl Strategy<Value = Deeds> {
     })
 }
 
-/// How the requests of a program ended, in the order in which they ended. What `flush` answers is not
-/// printed by `qemu-io`; that anything failed shows in its exit code.
+/// How the requests of a program ended, in the order in which they ended. What `flush` answers is
+/// not printed by `qemu-io`; that anything failed shows in its exit code.
 #[derive(PartialEq, Debug)]
 struct Outcome {
     ends: Vec<Result<(), String>>,

@@ -1,5 +1,5 @@
-//! A `raw` format as QEMU has it, above a device: it raises `read_aio` and `write_aio`, and flushes only
-//! what was written. Its requests are resumed where they stopped, as coroutines are.
+//! A `raw` format as QEMU has it, above a device: it raises `read_aio` and `write_aio`, and flushes
+//! only what was written. Its requests are resumed where they stopped, as coroutines are.
 
 use blkproof_device::{BlockDevice, Durability, IoError, IoResult, Wait};
 use blkproof_spec::fault::{Event, IoType};
