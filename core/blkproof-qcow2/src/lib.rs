@@ -2,7 +2,8 @@
 //!
 //! [`Qcow2`] is an open image on a [`BlockDevice`](blkproof_device::BlockDevice) and is one itself. It
 //! raises `blkdebug`'s events on its file and keeps its file consistent whatever request fails.
-//! [`create`] makes images.
+//! [`create`] makes images, [`open_chain`] opens one with its backing files, and [`inspect`] looks at
+//! images without the driver.
 //!
 //! Nothing here knows bitmaps, jobs or scenarios.
 
@@ -50,6 +51,11 @@ mod flush;
 
 mod device;
 
+mod chain;
+
+pub mod inspect;
+
+pub use chain::{ChainError, open_chain, probe};
 pub use create::{CreateOptions, create};
 pub use error::{Corruption, Feature, Qcow2Error};
 pub use header::{BackingName, Extension};

@@ -1,5 +1,17 @@
 //! The tests of the qcow2 crate's public interface.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a helper of tests fails and speaks as they do"
+)]
+
 mod basic;
+
+mod model;
+
+mod probe;
+
 mod qemu;
+
 mod support;

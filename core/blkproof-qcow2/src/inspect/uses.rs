@@ -1,0 +1,308 @@
+//! What every host cluster is used for: the walk through all tables.
+
+use blkproof_device::BlockDevice;
+use blkproof_spec::Offset;
+
+use super::parse::{Bitmaps, Parsed, Table};
+use super::table::{Budget, entries};
+use super::{InspectError, Limits, Notes, Problem, Use};
+use crate::num::{be32, be64, index};
+
+/// Host clusters in use, one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Used {
+    pub(super) first: u64,
+    pub(super) count: u64,
+    pub(super) what: Use,
+    /// What the entry says about the refcount being one, where that is to be checked.
+    pub(super) copied: Option<bool>,
+}
+
+/// The walk.
+pub(super) struct Gather<'a, D: ?Sized> {
+    device: &'a mut D,
+    parsed: &'a Parsed,
+    limits: &'a Limits,
+    budget: Budget,
+    uses: Vec<Used>,
+    /// Index in the refcount table and position of each refcount block.
+    blocks: Vec<(u64, u64)>,
+}
+
+const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+const COPIED: u64 = 1 << 63;
+const COMPRESSED: u64 = 1 << 62;
+const SNAPSHOT_FIXED: u64 = 40;
+const SNAPSHOT_FIXED_BYTES: usize = 40;
+const MAX_SNAPSHOT: u64 = 128 << 10;
+const BITMAP_FIXED: u64 = 24;
+const MAX_BITMAP_ENTRIES: u64 = 1 << 26;
+
+/// What the walk comes to: refcount blocks, uses, and what is left of the budget.
+type Gathered = (Vec<(u64, u64)>, Vec<Used>, Budget);
+
+impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
+    pub(super) fn new(device: &'a mut D, parsed: &'a Parsed, limits: &'a Limits) -> Self {
+        Self {
+            device,
+            parsed,
+            limits,
+            budget: Budget(limits.table_bytes),
+            uses: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self, notes: &mut Notes<'_>) -> Result<Gathered, InspectError> {
+        if self.parsed.dirty {
+            notes.problem(Problem::MarkedDirty);
+        }
+        if self.parsed.corrupt {
+            notes.problem(Problem::MarkedCorrupt);
+        }
+        self.add(0, self.cluster(), Use::Header, None)?;
+        self.refcounts(notes)?;
+        self.l1(self.parsed.l1, true, notes)?;
+        self.snapshots(notes)?;
+        if let Some(bitmaps) = self.parsed.bitmaps {
+            self.bitmaps(bitmaps, notes)?;
+        }
+        Ok((self.blocks, self.uses, self.budget))
+    }
+
+    fn cluster(&self) -> u64 {
+        1 << self.parsed.cluster_bits
+    }
+
+    /// Adds the clusters that hold some bytes of the file.
+    fn add(
+        &mut self,
+        offset: u64,
+        len: u64,
+        what: Use,
+        copied: Option<bool>,
+    ) -> Result<(), InspectError> {
+        if len == 0 {
+            return Ok(());
+        }
+        let first = offset >> self.parsed.cluster_bits;
+        let count = ((offset + len - 1) >> self.parsed.cluster_bits) - first + 1;
+        if let Some(last) = self.uses.last_mut()
+            && (last.what, last.copied) == (what, copied)
+            && last.first + last.count == first
+        {
+            last.count += count;
+            return Ok(());
+        }
+        if self.uses.len() as u64 >= self.limits.runs {
+            return Err(InspectError::TooLarge);
+        }
+        self.uses.push(Used {
+            first,
+            count,
+            what,
+            copied,
+        });
+        Ok(())
+    }
+
+    /// Tells whether a table or cluster can lie at `offset`; says so where it cannot.
+    fn fits(&self, offset: u64, len: u64, what: Use, notes: &mut Notes<'_>) -> bool {
+        if offset & (self.cluster() - 1) != 0 {
+            notes.problem(Problem::Misaligned { what, offset });
+            return false;
+        }
+        self.in_file(offset, len, what, notes)
+    }
+
+    fn in_file(&self, offset: u64, len: u64, what: Use, notes: &mut Notes<'_>) -> bool {
+        let file = self.parsed.file_size.next_multiple_of(self.cluster());
+        let inside = offset.checked_add(len).is_some_and(|end| end <= file);
+        if !inside {
+            notes.problem(Problem::OutOfBounds { what, offset });
+        }
+        inside
+    }
+
+    fn refcounts(&mut self, notes: &mut Notes<'_>) -> Result<(), InspectError> {
+        let table = self.parsed.reftable;
+        self.add_table(table, Use::RefcountTable, notes)?;
+        let mut found = Vec::new();
+        entries(self.device, table, &mut self.budget, |index, value| {
+            found.push((index, value));
+            Ok(())
+        })?;
+        for (index, value) in found {
+            let what = Use::RefcountBlock;
+            if self.fits(value, self.cluster(), what, notes) {
+                self.add(value, self.cluster(), what, None)?;
+                self.blocks.push((index, value));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_table(
+        &mut self,
+        table: Table,
+        what: Use,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), InspectError> {
+        let len = table.entries * 8;
+        if len > 0 && self.fits(table.offset, len, what, notes) {
+            self.add(table.offset, len, what, None)?;
+        }
+        Ok(())
+    }
+
+    /// Walks an L1 table. Flags are only kept up in the active one.
+    fn l1(&mut self, l1: Table, active: bool, notes: &mut Notes<'_>) -> Result<(), InspectError> {
+        self.add_table(l1, Use::L1, notes)?;
+        let mut tables = Vec::new();
+        entries(self.device, l1, &mut self.budget, |_, value| {
+            tables.push(value);
+            Ok(())
+        })?;
+        for value in tables {
+            let offset = value & OFFSET;
+            if offset != 0 && self.fits(offset, self.cluster(), Use::L2, notes) {
+                let copied = active.then_some(value & COPIED != 0);
+                self.add(offset, self.cluster(), Use::L2, copied)?;
+                self.l2(offset, active, notes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn l2(&mut self, offset: u64, active: bool, notes: &mut Notes<'_>) -> Result<(), InspectError> {
+        let table = Table {
+            offset,
+            entries: self.cluster() / 8,
+        };
+        let mut found = Vec::new();
+        entries(self.device, table, &mut self.budget, |index, value| {
+            found.push((index, value));
+            Ok(())
+        })?;
+        for (index, value) in found {
+            if value & COMPRESSED != 0 {
+                self.compressed(value, notes)?;
+                continue;
+            }
+            if value & 1 != 0 {
+                notes.report.zero_clusters += 1;
+                if self.parsed.version < 3 {
+                    let offset = offset + index * 8;
+                    notes.problem(Problem::ZeroInVersion2 { offset });
+                }
+            }
+            let host = value & OFFSET;
+            if host != 0 && self.fits(host, self.cluster(), Use::Data, notes) {
+                notes.report.data_clusters += 1;
+                let copied = active.then_some(value & COPIED != 0);
+                self.add(host, self.cluster(), Use::Data, copied)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compressed(&mut self, entry: u64, notes: &mut Notes<'_>) -> Result<(), InspectError> {
+        notes.report.compressed_clusters += 1;
+        let (offset, len) = compressed_bytes(entry, self.parsed.cluster_bits);
+        // The last sector may be cut short by the end of the file.
+        if self.in_file(offset, 1, Use::Compressed, notes) {
+            self.add(offset, len, Use::Compressed, None)?;
+        }
+        Ok(())
+    }
+
+    fn snapshots(&mut self, notes: &mut Notes<'_>) -> Result<(), InspectError> {
+        let start = self.parsed.snapshots_offset;
+        let mut at = start;
+        for _ in 0..self.parsed.snapshot_count {
+            let what = Use::Snapshots;
+            let mut fixed = [0; SNAPSHOT_FIXED_BYTES];
+            if !self.in_file(at, SNAPSHOT_FIXED, what, notes) {
+                return Ok(());
+            }
+            self.budget_for(SNAPSHOT_FIXED)?;
+            self.device.read_at(Offset(at), &mut fixed)?;
+            let names = u64::from(be32(&fixed, 12));
+            let len =
+                SNAPSHOT_FIXED + u64::from(be32(&fixed, 36)) + (names >> 16) + (names & 0xffff);
+            if len > MAX_SNAPSHOT {
+                notes.problem(Problem::Unreadable { what, offset: at });
+                return Ok(());
+            }
+            let l1 = Table {
+                offset: be64(&fixed, 0),
+                entries: u64::from(be32(&fixed, 8)).min(4 << 20),
+            };
+            self.l1(l1, false, notes)?;
+            at += len.next_multiple_of(8);
+        }
+        self.add(start, at - start, Use::Snapshots, None)
+    }
+
+    fn budget_for(&mut self, bytes: u64) -> Result<(), InspectError> {
+        self.budget.0 = self
+            .budget
+            .0
+            .checked_sub(bytes)
+            .ok_or(InspectError::TooLarge)?;
+        Ok(())
+    }
+
+    fn bitmaps(&mut self, bitmaps: Bitmaps, notes: &mut Notes<'_>) -> Result<(), InspectError> {
+        let what = Use::Bitmaps;
+        let (offset, size) = (bitmaps.directory_offset, bitmaps.directory_size);
+        if size > 64 << 20 || !self.fits(offset, size, what, notes) {
+            notes.problem(Problem::Unreadable { what, offset });
+            return Ok(());
+        }
+        self.add(offset, size, what, None)?;
+        self.budget_for(size)?;
+        let mut directory = vec![0; index(size)];
+        self.device.read_at(Offset(offset), &mut directory)?;
+        let mut at = 0;
+        for _ in 0..bitmaps.count {
+            let Some(entry) = directory.get(at..at + index(BITMAP_FIXED)) else {
+                notes.problem(Problem::Unreadable { what, offset });
+                return Ok(());
+            };
+            let table = Table {
+                offset: be64(entry, 0),
+                entries: u64::from(be32(entry, 8)).min(MAX_BITMAP_ENTRIES),
+            };
+            self.bitmap(table, notes)?;
+            let name = index((be32(entry, 16) & 0xffff).into());
+            let extra = index(be32(entry, 20).into());
+            at += (index(BITMAP_FIXED) + name + extra).next_multiple_of(8);
+        }
+        Ok(())
+    }
+
+    fn bitmap(&mut self, table: Table, notes: &mut Notes<'_>) -> Result<(), InspectError> {
+        self.add_table(table, Use::Bitmaps, notes)?;
+        let mut clusters = Vec::new();
+        entries(self.device, table, &mut self.budget, |_, value| {
+            clusters.push(value & OFFSET);
+            Ok(())
+        })?;
+        for offset in clusters {
+            if offset != 0 && self.fits(offset, self.cluster(), Use::Bitmaps, notes) {
+                self.add(offset, self.cluster(), Use::Bitmaps, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns where the data of a compressed cluster lies, and how many bytes it takes at most.
+pub(super) fn compressed_bytes(entry: u64, cluster_bits: u32) -> (u64, u64) {
+    let split = 70 - cluster_bits;
+    let offset = entry & !(u64::MAX << split);
+    let sectors = (entry & (COMPRESSED - 1)) >> split;
+    let end = ((offset >> 9) + sectors + 1) << 9;
+    (offset, end - offset)
+}
