@@ -10,10 +10,10 @@ use blkproof_spec::ByteRange;
 use blkproof_spec::fault::Event;
 
 use crate::cache::Slot;
-use crate::entry::{COPIED, Kind};
+use crate::entry::{COMPRESSED, COPIED, Kind};
 use crate::error::{Corruption, Inner};
 use crate::image::Qcow2;
-use crate::layout::Run;
+use crate::layout::{OFFSET_MASK, Run};
 use crate::num::index;
 
 /// How much is put together in memory where a request's ends have to be filled up.
@@ -224,20 +224,15 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
-    /// Gives up what an entry pointed to, unless its successor points there too.
+    /// Gives up what an entry pointed to, unless its successor keeps the same place.
     pub(crate) fn release_old(&mut self, old: u64, new: u64) {
-        if old == 0 {
+        let keeps_place = (old | new) & COMPRESSED == 0 && (old ^ new) & OFFSET_MASK == 0;
+        if keeps_place {
             return;
         }
-        let Ok(kind) = Kind::decode(self.layout, old, 0) else {
-            return;
-        };
-        let kept = Kind::decode(self.layout, new, 0)
-            .ok()
-            .and_then(|kind| kind.host(self.layout));
-        match kind.host(self.layout) {
-            Some(run) if kept != Some(run) => self.refcounts.release(run),
-            _ => {}
+        let kind = Kind::decode(self.layout, old, 0);
+        if let Some(run) = kind.ok().and_then(|kind| kind.host(self.layout)) {
+            self.refcounts.release(run);
         }
     }
 }
