@@ -131,25 +131,25 @@ impl Machine {
         if let Some(granularity) = granularity {
             check_granularity(granularity.0)?;
         }
-        let exists = self.bitmap_at(place, &step.name).is_ok();
-        if persistent && !exists {
-            return Err(self.cannot_persist(place));
+        let stores = self.can_store(place);
+        if persistent && !stores {
+            return Err(Refusal::CannotPersist);
         }
-        if exists {
+        if self.bitmap_at(place, &step.name).is_ok() {
             return Err(Refusal::BitmapExists);
         }
         check_name(&step.name)?;
+        if persistent {
+            return Err(Refusal::Unsupported);
+        }
         Ok(place)
     }
 
-    /// Says why a bitmap cannot be stored: raw images and filters have no place for it, and this
-    /// engine does not yet store them in qcow2 images.
-    fn cannot_persist(&self, place: Place) -> Refusal {
+    /// Tells whether bitmaps can be stored there at all. This engine does not do it yet.
+    fn can_store(&self, place: Place) -> bool {
         match place {
-            Place::Node(node) if self.nodes[node].image.format == Format::Qcow2 => {
-                Refusal::Unsupported
-            }
-            _ => Refusal::CannotPersist,
+            Place::Node(node) => self.nodes[node].image.format == Format::Qcow2,
+            Place::Filter(..) => false,
         }
     }
 

@@ -11,14 +11,14 @@
 use blkproof_device::{Durability, IoError, IoResult, Wait};
 use blkproof_spec::content::Bytes;
 use blkproof_spec::step::GuestOp;
-use blkproof_spec::{ByteRange, DiscardMode, Errno, Offset, Reply, RequestId, WriteNumber};
+use blkproof_spec::{ByteRange, DiscardMode, Errno, Format, Offset, Reply, RequestId, WriteNumber};
 
 use crate::chunk::Chunk;
 use crate::copier::{Obstacle, Unit};
 use crate::machine::Machine;
 use crate::node::{Node, NodeId, Place};
 
-/// The largest request that moves data: 2^31 - 1 rounded down to whole sectors.
+/// The largest request: 2^31 - 1 rounded down to whole sectors.
 const REQUEST_MAX: u64 = 2_147_483_136;
 
 /// The largest buffer that is kept for the next write.
@@ -80,7 +80,7 @@ impl Request {
 
     /// Ends it if nothing has to be done for it.
     pub(crate) fn end_at_once(&mut self, node: &Node) {
-        if let Some(result) = outcome_at_once(&self.op, node.size, node.discard) {
+        if let Some(result) = outcome_at_once(&self.op, node) {
             self.end(result);
         }
     }
@@ -116,17 +116,35 @@ pub(crate) fn changes(op: &GuestOp) -> bool {
 }
 
 /// Returns how a request ends that nothing has to be done for.
-fn outcome_at_once(op: &GuestOp, size: u64, discard: DiscardMode) -> Option<Result<(), Errno>> {
+fn outcome_at_once(op: &GuestOp, node: &Node) -> Option<Result<(), Errno>> {
     if *op == GuestOp::Flush {
         return None;
     }
     let range = op.range();
-    let moves_data = matches!(op, GuestOp::Write { .. } | GuestOp::Read { .. });
-    if range.end() > size || moves_data && range.len > REQUEST_MAX {
+    if range.end() > node.size || range.len > REQUEST_MAX {
         return Some(Err(Errno::EIO));
     }
-    let ignored = matches!(op, GuestOp::Discard { .. }) && discard == DiscardMode::Ignore;
-    (range.is_empty() || ignored).then_some(Ok(()))
+    let ignored = matches!(op, GuestOp::Discard { .. }) && node.discard == DiscardMode::Ignore;
+    if range.is_empty() || ignored {
+        return Some(Ok(()));
+    }
+    match op {
+        GuestOp::Write {
+            compressed: true, ..
+        } => check_compressed(range, node).err().map(Err),
+        _ => None,
+    }
+}
+
+/// Refuses to compress what is not made of whole clusters, the last of which may be a short one.
+fn check_compressed(range: ByteRange, node: &Node) -> Result<(), Errno> {
+    let cluster = node.image.cluster;
+    let ends_well = range.end().is_multiple_of(cluster) || range.end() == node.size;
+    match node.image.format {
+        Format::Raw => Err(Errno::ENOTSUP),
+        Format::Qcow2 if range.start.is_multiple_of(cluster) && ends_well => Ok(()),
+        Format::Qcow2 => Err(Errno::EINVAL),
+    }
 }
 
 impl Machine {

@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 
 use blkproof::device::{MemStore, Pool};
 use blkproof::spec::step::{
-    BitmapPattern, Check, EventPattern, Expect, JobPattern, Reference, TransactionAction,
+    Backup, BitmapPattern, Check, EventPattern, Expect, JobPattern, Reference, TransactionAction,
 };
 use blkproof::spec::{
-    Action, At, BitmapName, ByteRange, ImageName, JobEnd, JobEvent, JobName, JobState, Length,
-    Reply, Scenario, Status, StepNumber, Tag,
+    Action, At, BitmapName, ByteRange, Format, ImageName, JobEnd, JobEvent, JobName, JobState,
+    Length, Offset, Reply, Scenario, Status, StepNumber, Tag,
 };
 use blkproof::{Subject, text};
 use blkproof_engine::Engine;
-
-/// The largest disk whose contents at a point in time are remembered.
-const REMEMBERED_MAX: u64 = 8 << 20;
 
 /// How much is compared at once.
 const PIECE: usize = 4 << 20;
@@ -69,6 +66,27 @@ impl Bench {
         }
     }
 
+    /// Carries out further steps.
+    pub(crate) fn more(&mut self, steps: &str) {
+        let setup = text::print(&Scenario {
+            setup: self.scenario.setup.clone(),
+            ..Scenario::default()
+        });
+        let text = format!("{setup}{steps}\n");
+        let more = text::parse(text.as_bytes())
+            .unwrap_or_else(|error| panic!("{}", error.render("steps", text.as_bytes())));
+        self.scenario.steps.extend(more.steps);
+        self.run_to_end();
+    }
+
+    /// Closes the engine and opens another one on the same store.
+    pub(crate) fn reopen(&mut self) {
+        self.engine.close().unwrap();
+        self.engine = Engine::new();
+        let store = self.store.subject_handle();
+        self.engine.open(store, &self.scenario.setup).unwrap();
+    }
+
     pub(crate) fn run_to_end(&mut self) {
         while self.next < self.scenario.steps.len() {
             self.step();
@@ -105,6 +123,7 @@ impl Bench {
             Action::Tick(span) => self.store.tick(*span),
             Action::Restart => {
                 self.engine.close().unwrap();
+                self.engine.drain_events(&mut self.events);
                 let store = self.store.subject_handle();
                 self.engine.open(store, &self.scenario.setup).unwrap();
                 return Reply::Done;
@@ -129,19 +148,37 @@ impl Bench {
         reply
     }
 
-    fn remember(&mut self, backups: &[&blkproof::spec::step::Backup]) {
+    /// Keeps what disks hold that later checks compare something with.
+    fn remember(&mut self, backups: &[&Backup]) {
         for backup in backups {
             let disk = backup.at.name();
             let job = backup.job.clone();
             let job = job.unwrap_or_else(|| JobName::new(disk.as_str()));
-            if self
-                .size_of_disk(disk)
-                .is_some_and(|size| size <= REMEMBERED_MAX)
-            {
-                let contents = self.contents(disk.as_str());
+            let wanted = self.scenario.steps.iter().any(|step| {
+                matches!(
+                    &step.action,
+                    Action::Check(Check::Image { equals: Reference::Point { job: other, .. }, .. })
+                        if *other == job
+                )
+            });
+            if wanted {
+                let contents = self.undisturbed(disk);
                 self.points.insert((disk.clone(), job), contents);
             }
         }
+    }
+
+    /// Returns what a disk holds; where it is raw, without any rule seeing that.
+    fn undisturbed(&mut self, disk: &ImageName) -> Vec<u8> {
+        let mut disks = self.scenario.setup.disks.iter();
+        let raw = disks.any(|setup| setup.name == *disk && setup.geometry.format == Format::Raw);
+        if !raw {
+            return self.contents(disk.as_str());
+        }
+        let mut device = self.store.plain(disk).unwrap();
+        let mut contents = vec![0; usize::try_from(device.size().0).unwrap()];
+        device.read_at(Offset(0), &mut contents).unwrap();
+        contents
     }
 
     /// Returns the size of a disk: the position from which on nothing can be read.
@@ -386,5 +423,12 @@ fn other(reference: &Reference) -> &str {
     match reference {
         Reference::Now(name) => name.as_str(),
         Reference::Point { disk, .. } => disk.as_str(),
+    }
+}
+
+/// Carries out steps on a disk `drive0` of this size, once in each format.
+pub(crate) fn both(size: &str, steps: &str) {
+    for format in ["qcow2", "raw"] {
+        on_disk(size, format, steps);
     }
 }

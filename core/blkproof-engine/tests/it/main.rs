@@ -2,4 +2,18 @@
 
 mod bench;
 
+mod bitmaps;
+
+mod copy_before_write;
+
 mod golden;
+
+mod guest;
+
+mod images;
+
+mod jobs;
+
+mod start;
+
+mod transactions;
