@@ -105,8 +105,11 @@ macro_rules! pass {
         let slot = &mut *slot;
         slot.counters.count(IoType::$kind);
         let $disk = &mut slot.disk;
+        if !slot.busy {
+            return $plain;
+        }
         match &mut slot.layer {
-            Some(layer) if slot.busy && !layer.ignores(&Request::new(IoType::$kind, $range)) => {
+            Some(layer) if !layer.ignores(&Request::new(IoType::$kind, $range)) => {
                 layer.request($disk, $range, $io, &$shared.desk)
             }
             _ => $plain,

@@ -7,7 +7,7 @@
 //! whatever happens next, until another walk empties the list.
 
 use blkproof_spec::fault::{Event, InjectError, IoTypes, Rule};
-use blkproof_spec::{SECTOR, Tag};
+use blkproof_spec::{ByteRange, SECTOR, SectorNumber, Tag};
 
 use super::entry::Entry;
 use super::request::Request;
@@ -24,7 +24,9 @@ pub(crate) struct Blkdebug {
 #[derive(Clone, Copy)]
 struct Active {
     iotypes: IoTypes,
-    position: Option<u64>,
+    /// Whether it matches whatever a request touches, and not only what touches `position`.
+    any: bool,
+    position: u64,
     entry: usize,
 }
 
@@ -116,18 +118,21 @@ impl Blkdebug {
 
 impl Active {
     fn new(inject: &InjectError, entry: usize) -> Self {
+        // A sector behind the last byte that can be addressed is one that no request touches.
+        let position = |sector: SectorNumber| sector.0.saturating_mul(SECTOR);
         Self {
             iotypes: inject.iotypes,
-            // A sector behind the last byte that can be addressed is one that no request touches.
-            position: inject.sector.map(|sector| sector.0.saturating_mul(SECTOR)),
+            any: inject.sector.is_none(),
+            position: inject.sector.map_or(0, position),
             entry,
         }
     }
 
+    #[inline]
     fn matches(&self, request: &Request) -> bool {
-        self.iotypes.contains(request.kind)
-            && self
-                .position
-                .is_none_or(|position| request.range.contains(position))
+        // Everything is compared at once: most rules fail something, and no branch can tell what.
+        let ByteRange { start, len } = request.range;
+        let touched = self.any | (self.position.wrapping_sub(start) < len);
+        touched & self.iotypes.contains(request.kind)
     }
 }
