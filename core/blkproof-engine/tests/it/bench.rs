@@ -7,8 +7,8 @@ use blkproof::spec::step::{
     Backup, BitmapPattern, Check, EventPattern, Expect, JobPattern, Reference, TransactionAction,
 };
 use blkproof::spec::{
-    Action, At, BitmapName, ByteRange, Format, ImageName, JobEnd, JobEvent, JobName, JobState,
-    Length, Offset, Reply, Scenario, Status, StepNumber, Tag,
+    Action, At, BitmapName, ByteRange, Format, ImageName, JobEnd, JobEvent, JobName, Length,
+    Offset, Reply, Scenario, Status, StepNumber, Tag,
 };
 use blkproof::{Subject, text};
 use blkproof_engine::Engine;
@@ -222,20 +222,6 @@ impl Bench {
         let mut status = Status::default();
         self.engine.status(&mut status);
         status
-    }
-
-    /// Returns the states that a job entered since it was last asked, in their order.
-    pub(crate) fn states(&mut self, job: &str) -> Vec<JobState> {
-        let job = JobName::new(job);
-        let mut states = Vec::new();
-        self.events.retain(|event| match event {
-            JobEvent::Status { job: other, state } if *other == job => {
-                states.push(*state);
-                false
-            }
-            _ => true,
-        });
-        states
     }
 
     /// Returns all events that nothing consumed, told shortly, and forgets them.

@@ -17,8 +17,7 @@ fn corpus(name: &str) {
     files.sort();
     assert!(!files.is_empty());
     for file in files {
-        println!("{}", file.display());
-        run(&fs::read_to_string(file).unwrap());
+        run(&fs::read_to_string(&file).unwrap());
     }
 }
 

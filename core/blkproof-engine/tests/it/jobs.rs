@@ -408,7 +408,7 @@ fn compressed_backups_read_the_same() {
 
 #[test]
 fn data_that_is_zero_allocates_nothing_in_the_target_of_a_drive_backup() {
-    let mut bench = on_disk(
+    let bench = on_disk(
         "1M",
         "qcow2",
         "write drive0 0 64k fill=0x00
@@ -416,7 +416,7 @@ fn data_that_is_zero_allocates_nothing_in_the_target_of_a_drive_backup() {
         create u 1M qcow2
         backup drive0 full to=u mode=node",
     );
-    let mut size = |name: &str| {
+    let size = |name: &str| {
         let name = blkproof::spec::ImageName::new(name);
         bench.store.plain(&name).unwrap().size().0
     };

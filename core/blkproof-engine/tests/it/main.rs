@@ -1,5 +1,7 @@
 //! What the engine does, seen through the seam.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bench;
 
 mod bitmaps;
