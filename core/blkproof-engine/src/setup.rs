@@ -19,6 +19,7 @@ const PIECE: u64 = 1 << 20;
 impl Machine {
     /// Makes those images of the setup that the store does not have.
     pub(crate) fn prepare(&mut self, store: Box<dyn Store>, setup: &Setup) -> Result<(), String> {
+        *self = Self::new();
         self.reset(store, setup);
         for disk in &setup.disks {
             if !self.exists(&disk.name) {
