@@ -199,13 +199,19 @@ impl Model {
         bitmap.track.merge(&remainder, size, bitmap.granularity);
         bitmap.track.base = Base::Image(job.target);
         bitmap.track.gapless &= gapless;
+        // Finer granules behind the end of the disk do not exist, though the last cluster goes there.
+        let tail = (size % job.cluster).next_multiple_of(bitmap.granularity);
+        let short = match tail {
+            0 => 0,
+            tail => job.cluster.saturating_sub(tail),
+        };
         self.scope.remainders.push(Remainder {
             owner: bitmap.owner.clone(),
             name: bitmap.name.clone(),
             target: job.target,
             point: job.point,
             copied,
-            left: job.len.unwrap_or(0).saturating_sub(job.offset),
+            left: job.len.unwrap_or(0).saturating_sub(job.offset + short),
         });
     }
 
