@@ -3,7 +3,8 @@
 //!
 //! Everything is a state machine that a step advances; nothing runs by itself, so that every
 //! interleaving of guest requests and jobs can be expressed and repeated. The engine works on the
-//! devices of any [`Store`](blkproof_device::Store); only [`Engine`]'s own file knows the harness.
+//! devices of any [`Store`](blkproof_device::Store); only the files of [`Engine`] and
+//! [`ImageInspector`] know the harness.
 //!
 //! Where it is not QEMU: `core/ARCHITECTURE.md` lists the differences. Bitmaps are not stored in images
 //! yet: a persistent bitmap is refused with `unsupported`.
@@ -56,4 +57,7 @@ mod report;
 
 mod seam;
 
+mod inspector;
+
+pub use inspector::ImageInspector;
 pub use seam::Engine;

@@ -14,6 +14,8 @@ mod guest;
 
 mod images;
 
+mod inspector;
+
 mod jobs;
 
 mod start;

@@ -125,6 +125,28 @@ impl Layer {
             .and_then(|tables| tables.parsed.backing.as_ref())
     }
 
+    /// Tells whether the start of `range`, which lies within the image, is allocated in this layer alone,
+    /// as data or as zeroes, and up to where that is so at least.
+    ///
+    /// # Errors
+    ///
+    /// If the device fails, or a table cannot be read as one.
+    pub fn allocation(&mut self, range: ByteRange) -> Result<(bool, ByteRange), InspectError> {
+        let (at, end) = (range.start, range.end());
+        let (is_allocated, to) = match &mut self.tables {
+            Some(tables) => {
+                let (found, to) = tables.look(&mut *self.device, 0, at, end)?;
+                (found.is_some(), to)
+            }
+            None => {
+                let status = self.device.block_status(range)?;
+                let to = at + status.len.0.max(1).min(range.len);
+                (status.kind != StatusKind::Hole, to)
+            }
+        };
+        Ok((is_allocated, ByteRange::between(at, to)))
+    }
+
     /// Tells what `at` is in this layer alone, `None` for what it does not have, and up to where.
     fn look(
         &mut self,
