@@ -3,7 +3,7 @@
 use blkproof::spec::model::{About, Fact, Violation};
 use blkproof::spec::{Property, Scenario};
 use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
-use blkproof_engine::Engine;
+use blkproof_engine::{Engine, ImageInspector};
 
 /// Judges scenarios on the built-in engine. Each thread has its own, with its own store.
 #[derive(Debug)]
@@ -41,7 +41,8 @@ impl Judge {
 
 fn run(runner: &mut Runner, scenario: &Scenario) -> Outcome {
     let mut engine = Engine::new();
-    runner.run(scenario, &mut engine, None)
+    let mut inspector = ImageInspector::new();
+    runner.run(scenario, &mut engine, Some(&mut inspector))
 }
 
 /// Adds to what came of the first run that the second one went another way.
