@@ -51,6 +51,8 @@ mod flush;
 
 mod device;
 
+mod events;
+
 mod chain;
 
 pub mod inspect;
@@ -58,5 +60,6 @@ pub mod inspect;
 pub use chain::{ChainError, open_chain, probe};
 pub use create::{CreateOptions, create};
 pub use error::{Corruption, Feature, Qcow2Error};
+pub use events::EVENTS_RAISED;
 pub use header::{BackingName, Extension};
 pub use image::{OpenOptions, Qcow2};

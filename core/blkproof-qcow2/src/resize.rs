@@ -39,7 +39,9 @@ impl<D: BlockDevice> Qcow2<D> {
     fn shrink(&mut self, size: u64) -> Inner<()> {
         let old = self.header.size;
         if size < old {
+            self.file.event(Event::L1ShrinkWriteTable)?;
             self.set_header_size(size)?;
+            self.file.event(Event::L1ShrinkFreeL2Clusters)?;
         }
         match self.drop_behind(size) {
             Err(Trouble::Io(IoError::Failed(_)) | Trouble::Corrupt(_)) => Ok(()),

@@ -52,7 +52,7 @@ impl Refcounts {
         file.barrier()?;
         file.event(Event::RefblockAllocHookup)?;
         self.table.set(entry, range.start);
-        self.table.write(file, Some(Event::ReftableUpdate))?;
+        self.table.write(file, None)?;
         Ok(())
     }
 

@@ -8,6 +8,8 @@
 
 mod basic;
 
+mod events;
+
 mod model;
 
 mod probe;

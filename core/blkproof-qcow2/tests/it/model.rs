@@ -38,7 +38,7 @@ pub(crate) struct Pair {
     pub(crate) probe: Probe,
     pub(crate) image: Qcow2<Probe>,
     pub(crate) bytes: Vec<u8>,
-    backing: Option<MemDisk>,
+    pub(crate) backing: Option<MemDisk>,
 }
 
 fn index(value: u64) -> usize {
