@@ -39,6 +39,7 @@ impl<D: BlockDevice> Qcow2<D> {
 
     /// Writes everything that is dirty, and counts down what no entry points to any more.
     pub(crate) fn write_metadata(&mut self) -> Inner<()> {
+        self.settle_lonely()?;
         if self.refcounts.is_dirty() {
             self.refcounts.write(&mut self.file)?;
         }

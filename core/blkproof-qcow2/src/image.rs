@@ -53,6 +53,8 @@ pub struct Qcow2<D> {
     pub(crate) l1: SparseTable,
     pub(crate) l2: TableCache,
     pub(crate) refcounts: Refcounts,
+    /// Clusters of shared L2 tables that lost a user.
+    pub(crate) lonely: Vec<u64>,
     pub(crate) options: OpenOptions,
     /// The slice of an L2 table that was used last.
     pub(crate) recent: Option<Recent>,
@@ -92,6 +94,7 @@ impl<D: BlockDevice> Qcow2<D> {
             l1: SparseTable::new(header.l1_offset, header.l1_entries),
             l2: TableCache::new(1 << layout.slice_bits(), options.l2_cache.0),
             refcounts: Refcounts::new(&header),
+            lonely: Vec::new(),
             options: *options,
             recent: None,
             changed: false,

@@ -39,6 +39,8 @@ mod write;
 
 mod zero;
 
+mod zero_table;
+
 mod compress;
 
 mod status;

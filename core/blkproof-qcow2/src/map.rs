@@ -111,7 +111,7 @@ impl<D: BlockDevice> Qcow2<D> {
     /// is shared. Returns its L1 entry.
     ///
     /// What is needed to get at the table reaches the file in order: refcounts, table, L1 entry.
-    fn own_table(&mut self, position: u64, shared: u64) -> Inner<u64> {
+    pub(crate) fn own_table(&mut self, position: u64, shared: u64) -> Inner<u64> {
         let shared_run = self.layout.run(shared & OFFSET_MASK, self.layout.cluster());
         if shared != 0 {
             self.refcounts.prepare_release(&mut self.file, shared_run)?;
@@ -127,6 +127,7 @@ impl<D: BlockDevice> Qcow2<D> {
         self.recent = None;
         if shared != 0 {
             self.refcounts.release(shared_run);
+            self.note_lost_user(shared);
         }
         self.l1.write(&mut self.file, None)?;
         Ok(entry)

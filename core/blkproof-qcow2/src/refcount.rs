@@ -46,6 +46,7 @@ pub(crate) struct Refcounts {
     /// Ranges that are never handed out, whatever their refcount says: the header, and tables.
     reserved: [ByteRange; 3],
     compressed_tail: u64,
+    zero_table: u64,
 }
 
 impl Refcounts {
@@ -61,6 +62,7 @@ impl Refcounts {
             moved_from: None,
             reserved: [ByteRange::default(); 3],
             compressed_tail: 0,
+            zero_table: 0,
         };
         refcounts.reserve_tables(ByteRange::new(header.l1_offset, header.l1_entries * 8));
         refcounts
@@ -345,6 +347,11 @@ impl Refcounts {
     /// Where in the file the next compressed cluster may begin, behind the last one; 0 if nowhere.
     pub(crate) fn compressed_tail(&mut self) -> &mut u64 {
         &mut self.compressed_tail
+    }
+
+    /// Where in the file a table of nothing but zero clusters lies that is shared; 0 if nowhere.
+    pub(crate) fn zero_table(&mut self) -> &mut u64 {
+        &mut self.zero_table
     }
 
     fn index_of(&self, at: u64) -> usize {

@@ -86,6 +86,18 @@ impl<D: BlockDevice> Qcow2<D> {
                 at = self.skip_tables(end, range.end())?;
                 continue;
             }
+            if how != Erase::Drop {
+                if entry == 0 {
+                    let done = self.link_zero_table(at, range.end())?;
+                    if done > at {
+                        at = done;
+                        continue;
+                    }
+                } else if self.examine_table(at, entry)? {
+                    at = end;
+                    continue;
+                }
+            }
             if how == Erase::Drop && end - at == table {
                 self.drop_table(at, entry)?;
             } else {
@@ -218,7 +230,10 @@ impl<D: BlockDevice> Qcow2<D> {
         let cluster = self.layout.cluster();
         let table = self.layout.run(entry & OFFSET_MASK, cluster);
         let slice = 1 << self.layout.slice_span_bits();
-        let end = start + (1 << self.layout.table_span_bits());
+        let mut end = start + (1 << self.layout.table_span_bits());
+        if self.examine_table(start, entry)? {
+            end = start;
+        }
         let mut runs = Vec::new();
         for at in (start..end).step_by(slice) {
             let slot = self.load(at)?;
@@ -243,6 +258,7 @@ impl<D: BlockDevice> Qcow2<D> {
         for run in runs {
             self.refcounts.release(run);
         }
+        self.note_lost_user(entry);
         Ok(())
     }
 

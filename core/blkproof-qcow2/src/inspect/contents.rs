@@ -65,6 +65,8 @@ struct Tables {
     l1: Vec<(u64, u64)>,
     piece_offset: u64,
     piece: Vec<u8>,
+    /// A table that many L1 entries in a row point to and that has nothing but zero clusters.
+    zero_table: u64,
 }
 
 impl Layer {
@@ -102,6 +104,7 @@ impl Layer {
                 l1,
                 piece_offset: 0,
                 piece: vec![0; index(piece)],
+                zero_table: 0,
             })),
         })
     }
@@ -196,6 +199,14 @@ impl Tables {
                 offset: table,
             }));
         }
+        let next = self.l1.get(place + 1);
+        if next.is_some_and(|next| next.1 == table) && self.is_zero_table(device, table)? {
+            let rest = &self.l1[place..];
+            let alike = (0..rest.len() as u64)
+                .take_while(|at| rest[index(*at)] == (number + at, table))
+                .count() as u64;
+            return Ok((Some(Found::Zero), end.min((number + alike) << table_bits)));
+        }
         let entry_at = table + ((at >> bits) & ((1 << (bits - 3)) - 1)) * 8;
         let piece = self.piece.len() as u64;
         let piece_offset = entry_at - entry_at % piece;
@@ -205,6 +216,23 @@ impl Tables {
             self.piece_offset = piece_offset;
         }
         self.run(layer, index(entry_at - piece_offset), at, end)
+    }
+
+    fn is_zero_table(
+        &mut self,
+        device: &mut dyn BlockDevice,
+        table: u64,
+    ) -> Result<bool, InspectError> {
+        if self.zero_table == table || self.parsed.version < 3 {
+            return Ok(self.zero_table == table);
+        }
+        let mut bytes = vec![0; 1 << self.parsed.cluster_bits];
+        device.read_at(Offset(table), &mut bytes)?;
+        let zero = (0..bytes.len()).step_by(8).all(|at| be64(&bytes, at) == 1);
+        if zero {
+            self.zero_table = table;
+        }
+        Ok(zero)
     }
 
     /// Goes through the entries of the piece at hand from byte `place` on, as long as they go on alike.

@@ -113,7 +113,8 @@ fn segment(first: u64, end: u64, active: &[Used], notes: &mut Notes<'_>) -> Segm
     let clash = active[1..]
         .iter()
         .find(|other| other.what != what || !shareable || other.copied == Some(true));
-    let exclusive = active.len() > 1 && active[0].copied == Some(true);
+    let uses: u64 = active.iter().map(|used| used.times).sum();
+    let exclusive = uses > 1 && (!shareable || active[0].copied == Some(true));
     if let Some(other) = clash.or(exclusive.then(|| &active[active.len() - 1])) {
         notes.problem(Problem::UsedTwice {
             cluster: first,
@@ -124,7 +125,7 @@ fn segment(first: u64, end: u64, active: &[Used], notes: &mut Notes<'_>) -> Segm
     Segment {
         first,
         end,
-        uses: active.len() as u64,
+        uses,
         what,
         copied: active.iter().find_map(|used| used.copied),
     }

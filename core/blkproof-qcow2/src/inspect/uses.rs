@@ -13,6 +13,8 @@ use crate::num::{be32, be64, index};
 pub(super) struct Used {
     pub(super) first: u64,
     pub(super) count: u64,
+    /// How often, each cluster of it.
+    pub(super) times: u64,
     pub(super) what: Use,
     /// What the entry says about the refcount being one, where that is to be checked.
     pub(super) copied: Option<bool>,
@@ -90,8 +92,15 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         if let Some(last) = self.uses.last_mut()
             && (last.what, last.copied) == (what, copied)
             && last.first + last.count == first
+            && last.times == 1
         {
             last.count += count;
+            return Ok(());
+        }
+        if let Some(last) = self.uses.last_mut()
+            && (last.what, last.copied, last.first, last.count) == (what, copied, first, count)
+        {
+            last.times += 1;
             return Ok(());
         }
         if self.uses.len() as u64 >= self.limits.runs {
@@ -100,6 +109,7 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         self.uses.push(Used {
             first,
             count,
+            times: 1,
             what,
             copied,
         });
@@ -163,14 +173,39 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
             tables.push(value);
             Ok(())
         })?;
+        let mut empty = None;
         for value in tables {
             let offset = value & OFFSET;
             if offset != 0 && self.fits(offset, self.cluster(), Use::L2, notes) {
                 let copied = active.then_some(value & COPIED != 0);
                 self.add(offset, self.cluster(), Use::L2, copied)?;
-                self.l2(offset, active, notes)?;
+                self.l2_once(offset, active, &mut empty, notes)?;
             }
         }
+        Ok(())
+    }
+
+    /// Walks an L2 table, but only once if many entries in a row point to it and it points nowhere.
+    fn l2_once(
+        &mut self,
+        offset: u64,
+        active: bool,
+        empty: &mut Option<(u64, u64)>,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), InspectError> {
+        if let Some((known, zeroes)) = *empty
+            && known == offset
+        {
+            notes.report.zero_clusters += zeroes;
+            return Ok(());
+        }
+        let before = (self.uses.len(), notes.report.problem_count);
+        let used = self.uses.last().map(|used| used.count);
+        let zeroes = notes.report.zero_clusters;
+        self.l2(offset, active, notes)?;
+        let after = (self.uses.len(), notes.report.problem_count);
+        let nowhere = before == after && used == self.uses.last().map(|used| used.count);
+        *empty = nowhere.then(|| (offset, notes.report.zero_clusters - zeroes));
         Ok(())
     }
 

@@ -112,13 +112,35 @@ impl Refcounts {
             }
             if count == 1 {
                 self.hint = self.hint.min(cluster);
-                self.forget_compressed_tail(cluster);
+                self.forget(cluster);
             }
         }
         Ok(())
     }
 
-    fn forget_compressed_tail(&mut self, cluster: u64) {
+    /// Returns how many uses a cluster has, without those that were released.
+    pub(crate) fn users<D: BlockDevice>(
+        &mut self,
+        file: &mut ImageFile<D>,
+        cluster: u64,
+    ) -> Inner<u64> {
+        let Some(slot) = self.slice(file, cluster)? else {
+            return Ok(0);
+        };
+        let count = self.get(slot, cluster);
+        if count > self.released.len() as u64 + 1 {
+            // However many are released, more than one is left: no need to go through them.
+            return Ok(count - self.released.len() as u64);
+        }
+        let released = self.released.iter();
+        let released = released.filter(|run| (run.first..run.end()).contains(&cluster));
+        Ok(count.saturating_sub(released.count() as u64))
+    }
+
+    fn forget(&mut self, cluster: u64) {
+        if self.zero_table >> self.layout.cluster_bits == cluster {
+            self.zero_table = 0;
+        }
         if self.compressed_tail >> self.layout.cluster_bits == cluster {
             self.compressed_tail = 0;
         }

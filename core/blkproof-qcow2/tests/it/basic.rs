@@ -1,9 +1,11 @@
 //! Single requests, by hand.
 
 use blkproof_device::{BlockDevice, IoError, StatusKind};
+use blkproof_qcow2::Qcow2;
+use blkproof_qcow2::inspect::{Contents, Found, Layer, Limits, inspect};
 use blkproof_spec::{ByteRange, Errno, Length, Offset};
 
-use crate::support::{image, noise, read, write};
+use crate::support::{UNMAP, disk, image, noise, read, write};
 
 const M: u64 = 1 << 20;
 
@@ -25,6 +27,53 @@ fn what_is_written_is_read() {
         assert_eq!(end, Err(IoError::Failed(Errno::EIO)));
         image.flush().unwrap();
     }
+}
+
+#[test]
+fn zeroes_over_a_huge_backing_file_cost_little() {
+    let mut backing = disk();
+    write(&mut backing, (16 << 40) - 512, &noise(1, 512));
+    let mut image = image(16 << 40, 64 << 10);
+    image.set_backing(Some(Box::new(backing.snapshot())));
+    let whole = ByteRange::new(0, 16 << 40);
+    image.discard(whole).unwrap();
+    write(&mut image, 5 << 40, &noise(2, 100));
+    image
+        .write_zeroes(ByteRange::new(100, 15 << 40), true)
+        .unwrap();
+    write(&mut image, 9 << 40, &noise(3, 512));
+    image.flush().unwrap();
+    assert!(image.file().allocated().0 < 2 * M);
+
+    let mut image = Qcow2::open(image.into_file(), &UNMAP).unwrap();
+    image.set_backing(Some(Box::new(backing.snapshot())));
+    let status = image.block_status(whole).unwrap();
+    assert_eq!(
+        (status.len, status.kind),
+        (Length(9 << 40), StatusKind::Zero)
+    );
+    assert_eq!(read(&mut image, 9 << 40, 512), noise(3, 512));
+    assert_eq!(read(&mut image, (16 << 40) - 512, 512), [0; 512]);
+
+    let mut file = image.file().snapshot();
+    let report = inspect(&mut file, &Limits::default()).unwrap();
+    assert!(report.is_sound() && report.leaks == 0, "{report:?}");
+    let layers = vec![
+        Layer::qcow2(Box::new(file)).unwrap(),
+        Layer::raw(Box::new(backing)),
+    ];
+    let extent = Contents::new(layers).extent(whole).unwrap();
+    assert_eq!(extent.range.len, 9 << 40);
+    assert_eq!(extent.found, Found::Zero);
+
+    image.set_size(Length(4 << 40)).unwrap();
+    image.flush().unwrap();
+    image.set_size(Length(16 << 40)).unwrap();
+    image.flush().unwrap();
+    assert_eq!(read(&mut image, (16 << 40) - 512, 512), [0; 512]);
+    let report = inspect(image.file_mut(), &Limits::default()).unwrap();
+    assert!(report.is_sound() && report.leaks == 0, "{report:?}");
+    assert!(image.file().allocated().0 < 2 * M);
 }
 
 #[test]

@@ -257,7 +257,7 @@ pub(crate) fn shapes() -> impl Strategy<Value = Shape> {
         prop_oneof![4 => Just(9_u64), 2 => Just(10), 1 => Just(12), 2 => Just(16), 1 => Just(18)];
     bits.prop_flat_map(|bits| {
         let cluster = 1_u64 << bits;
-        let most = (cluster * 200).min(cluster.max(64 << 10) * 12) / 512;
+        let most = (cluster * 600).min(cluster.max(64 << 10) * 12) / 512;
         (0..most, proptest::option::of(0..most)).prop_map(move |(size, backing)| Shape {
             cluster,
             size: size * 512,

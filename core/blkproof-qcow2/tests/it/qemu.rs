@@ -94,7 +94,7 @@ fn qemu_agrees_on_each_kind_of_change() {
     let whole = ByteRange::new(0, 4 * M);
     let data = Op::Write(ByteRange::new(0, 3 * M), 5);
     let kinds: [&[Op]; 9] = [
-        &[data.clone()],
+        std::slice::from_ref(&data),
         &[data.clone(), Op::Zero(whole, true)],
         &[
             data.clone(),
@@ -114,7 +114,7 @@ fn qemu_agrees_on_each_kind_of_change() {
             Op::Write(ByteRange::new(70 * K, K), 1),
         ],
         &[
-            data,
+            data.clone(),
             Op::Compressed(0, 1, true),
             Op::Compressed(3, 2, false),
         ],
