@@ -29,6 +29,6 @@ pub use blkproof_spec as spec;
 pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};
 pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
 pub use report::{Entry, Report, Told, WrongRange};
-pub use run::{Options, Runner, sha256_hex};
+pub use run::{Cleanup, Options, Runner, sha256_hex};
 pub use small::{SmallEngine, SmallSubject, Source};
 pub use subject::{Subject, SubjectError};

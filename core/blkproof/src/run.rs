@@ -47,12 +47,23 @@ pub struct Options {
     pub hide_status: bool,
     /// Whether the SHA-256 of everything observable is computed, to compare two runs of one build.
     pub trace: bool,
-    /// Whether everything is brought to an end behind the last step: faults lifted, jobs ended, a
-    /// fresh full backup where something went wrong before.
-    pub cleanup: bool,
+    /// Whether everything is brought to an end behind the last step: faults lifted, jobs ended, and a
+    /// fresh full backup of every disk.
+    pub cleanup: Cleanup,
     /// How many of the first steps were carried out on the images already, by somebody else. They are
     /// only shown to the model.
     pub prepared: usize,
+}
+
+/// When a run is brought to an end by steps of the judge's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cleanup {
+    /// Never.
+    Never,
+    /// Where a fault fired, or a job or request is left over.
+    AfterTrouble,
+    /// Always.
+    Always,
 }
 
 impl Default for Options {
@@ -60,7 +71,7 @@ impl Default for Options {
         Self {
             hide_status: false,
             trace: false,
-            cleanup: true,
+            cleanup: Cleanup::AfterTrouble,
             prepared: 0,
         }
     }

@@ -1,4 +1,5 @@
 //! Suites over the public interfaces, on the built-in engine.
 
+mod corpora;
 mod qemu;
 mod real_files;

@@ -25,16 +25,10 @@ impl Run<'_> {
         } else {
             self.buffers.known.note_targets(action);
         }
-        self.gather(number, action);
+        let wants_status = self.capabilities.bitmap_status && self.model.wants_status(action);
+        self.gather(number, wants_status);
         self.trace_step(number, reply);
         let buffers = &mut *self.buffers;
-        let wants_status = self.model.wants_status(action);
-        let first = buffers.firings.len() - buffers.fired.len();
-        debug_assert!(
-            buffers.firings[first..]
-                .iter()
-                .all(|(step, _)| *step == number)
-        );
         let seen = Observation {
             reply,
             events: &buffers.events,
@@ -115,8 +109,7 @@ impl Run<'_> {
     }
 
     /// Gathers events, status, faults that fired and suspended requests.
-    fn gather(&mut self, number: StepNumber, action: &Action) {
-        let wants_status = self.model.wants_status(action);
+    fn gather(&mut self, number: StepNumber, wants_status: bool) {
         let buffers = &mut *self.buffers;
         buffers.events.clear();
         let events = &mut buffers.events;

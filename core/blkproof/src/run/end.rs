@@ -1,9 +1,10 @@
 //! The end of a run: everything is brought to an end and looked at for the last time.
 
 use blkproof_spec::StepNumber;
-use blkproof_spec::model::{Scope, Target};
+use blkproof_spec::model::{ImageReport, Scope, Target};
 
-use super::{Run, Stop};
+use super::{Cleanup, Run, Stop};
+use crate::inspect::Soundness;
 use crate::outcome::{Finding, Moment};
 
 /// How many steps the model may add. More is a bug of the model.
@@ -11,7 +12,7 @@ const CLEANUP_MAX: u64 = 100_000;
 
 impl Run<'_> {
     pub(super) fn end(&mut self) -> Result<(), Stop> {
-        if self.options.cleanup {
+        if self.needs_cleanup() {
             self.cleanup()?;
         }
         self.moment = Moment::End;
@@ -25,6 +26,19 @@ impl Run<'_> {
         self.inspect_disks(&demands);
         self.inspect_structure();
         self.go_on()
+    }
+
+    fn needs_cleanup(&self) -> bool {
+        match self.options.cleanup {
+            Cleanup::Never => false,
+            Cleanup::Always => true,
+            Cleanup::AfterTrouble => {
+                !self.buffers.firings.is_empty()
+                    || !self.buffers.suspended.is_empty()
+                    || self.model.jobs().next().is_some()
+                    || self.model.requests().next().is_some()
+            }
+        }
     }
 
     fn cleanup(&mut self) -> Result<(), Stop> {
@@ -55,7 +69,7 @@ impl Run<'_> {
         }
     }
 
-    /// Looks at the structure of every image. Leaks are excused by faults.
+    /// Looks at the structure of every image.
     fn inspect_structure(&mut self) {
         let Some(inspector) = &mut self.inspector else {
             return;
@@ -65,16 +79,25 @@ impl Run<'_> {
                 continue;
             };
             let opened = inspector.open(self.world.images(), &name, image.format);
-            let complaints = match opened.and_then(|mut image| image.soundness()) {
-                Err(error) => vec![error.message],
-                Ok(found) if found.leaks > 0 && self.buffers.firings.is_empty() => {
-                    let mut complaints = found.errors;
-                    complaints.push(format!("{} leaked clusters", found.leaks));
-                    complaints
-                }
-                Ok(found) => found.errors,
+            let found = match opened.and_then(|mut image| image.soundness()) {
+                Ok(found) => found,
+                Err(error) => Soundness {
+                    errors: vec![error.message],
+                    leaks: 0,
+                },
             };
-            if !complaints.is_empty() {
+            let report = ImageReport {
+                corruptions: found.errors.len() as u64,
+                leaks: found.leaks,
+            };
+            self.buffers.judgement.clear();
+            self.model
+                .judge_image(&name, report, &mut self.buffers.judgement);
+            if !self.buffers.judgement.violations.is_empty() {
+                let mut complaints = found.errors;
+                if found.leaks > 0 {
+                    complaints.push(format!("{} clusters leaked", found.leaks));
+                }
                 self.findings.push(Finding::Unsound {
                     image: name,
                     complaints,
