@@ -112,8 +112,8 @@ impl IntoAt for At {
 /// A scenario in the making.
 ///
 /// Calls of the setup may come at any time and act from the start. Each other call adds a step that
-/// must succeed, unless a call such as [`must_fail_with`](ScenarioBuilder::must_fail_with) right behind
-/// it says otherwise.
+/// must succeed, unless a call such as [`must_fail_with`](ScenarioBuilder::must_fail_with) right
+/// behind it says otherwise.
 #[derive(Clone, Debug)]
 #[must_use = "a scenario is made by `finish`"]
 pub struct ScenarioBuilder {

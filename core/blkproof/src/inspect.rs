@@ -1,7 +1,7 @@
 //! The seam to an independent look at images.
 //!
-//! Reading images only through the judged subject would hide errors that write and read alike, so the
-//! judge also looks with eyes of its own: an inspector opens images beneath their faults.
+//! Reading images only through the judged subject would hide errors that write and read alike, so
+//! the judge also looks with eyes of its own: an inspector opens images beneath their faults.
 
 use core::fmt;
 
@@ -33,8 +33,8 @@ impl<M: Media> Images for FaultStore<M> {
 
 /// Someone who can open images independently of the subject.
 pub trait Inspector: fmt::Debug {
-    /// Opens the image and its backing chain as they are in the store now. Nobody changes them until
-    /// the result is dropped.
+    /// Opens the image and its backing chain as they are in the store now. Nobody changes them
+    /// until the result is dropped.
     ///
     /// # Errors
     ///

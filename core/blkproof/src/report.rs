@@ -1,5 +1,5 @@
-//! A failure told so that a person understands it: what does not hold, where, since when, and how to
-//! see it again.
+//! A failure told so that a person understands it: what does not hold, where, since when, and how
+//! to see it again.
 //!
 //! A [`Report`] is plain data, for programs; [`Report::render`] makes the text of it.
 
@@ -85,8 +85,8 @@ pub struct Entry {
 }
 
 impl Report {
-    /// Tells a failure of the scenario `document`, which is called `file`. `replay` is the command that
-    /// runs it again.
+    /// Tells a failure of the scenario `document`, which is called `file`. `replay` is the command
+    /// that runs it again.
     #[must_use]
     pub fn new(failure: &Failure, document: &Document, file: &str, replay: &str) -> Self {
         let number = match failure.moment {

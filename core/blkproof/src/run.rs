@@ -1,9 +1,10 @@
 //! The run: model and subject side by side, step by step, up to the first divergence.
 //!
-//! Per step the runner first lets fault steps act on the store, hands the step to the subject, gathers
-//! what can be seen (answer, events, status, faults that fired), shows it to the model, and fulfils what
-//! the model demands to be compared. Nothing is formatted and nothing is copied unless something does
-//! not hold. A [`Runner`] keeps its buffers and its pool of pages from one scenario to the next.
+//! Per step the runner first lets fault steps act on the store, hands the step to the subject,
+//! gathers what can be seen (answer, events, status, faults that fired), shows it to the model, and
+//! fulfils what the model demands to be compared. Nothing is formatted and nothing is copied unless
+//! something does not hold. A [`Runner`] keeps its buffers and its pool of pages from one scenario
+//! to the next.
 
 mod carry;
 
@@ -42,16 +43,16 @@ pub use trace::sha256_hex;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Whether the subject's reports of bitmaps and jobs are kept from the judge. What can cost data
-    /// must be found without them.
+    /// Whether the subject's reports of bitmaps and jobs are kept from the judge. What can cost
+    /// data must be found without them.
     pub hide_status: bool,
     /// Whether the SHA-256 of everything observable is computed, to compare two runs of one build.
     pub trace: bool,
-    /// Whether everything is brought to an end behind the last step: faults lifted, jobs ended, and a
-    /// fresh full backup of every disk.
+    /// Whether everything is brought to an end behind the last step: faults lifted, jobs ended, and
+    /// a fresh full backup of every disk.
     pub cleanup: Cleanup,
-    /// How many of the first steps were carried out on the images already, by somebody else. They are
-    /// only shown to the model.
+    /// How many of the first steps were carried out on the images already, by somebody else. They
+    /// are only shown to the model.
     pub prepared: usize,
 }
 

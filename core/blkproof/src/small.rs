@@ -1,9 +1,9 @@
 //! A seam of four methods, for engines that only write, read and back up.
 //!
-//! [`SmallSubject`] makes a [`Subject`] of a [`SmallEngine`]. It gives every disk of the setup an engine
-//! of its own, on a device of the store, so that faults strike beneath it. The engine has no bitmaps:
-//! its incremental backups hold what was written since its last backup. Steps that mean anything else
-//! are answered with `refused(unsupported)`.
+//! [`SmallSubject`] makes a [`Subject`] of a [`SmallEngine`]. It gives every disk of the setup an
+//! engine of its own, on a device of the store, so that faults strike beneath it. The engine has no
+//! bitmaps: its incremental backups hold what was written since its last backup. Steps that mean
+//! anything else are answered with `refused(unsupported)`.
 
 use core::fmt;
 
@@ -108,7 +108,7 @@ pub enum Source<'a> {
 /// bitmap add drive0 b0
 /// backup drive0 full to=full0
 /// write drive0 32k 512 fill=0x41
-/// create inc0 raw backing=full0
+/// create inc0 qcow2 backing=full0
 /// backup drive0 incremental bitmap=b0 to=inc0 mode=existing
 /// check inc0 == drive0
 /// ",
@@ -136,8 +136,8 @@ pub trait SmallEngine: fmt::Debug {
     ///
     /// # Errors
     ///
-    /// Those of the devices beneath it. There is no such backup then, and later ones are as if it had not
-    /// been tried.
+    /// Those of the devices beneath it. There is no such backup then, and later ones are as if it
+    /// had not been tried.
     fn full(&mut self, name: &str) -> IoResult<()>;
 
     /// Backs up what was written since the last backup that succeeded, on top of that one.
@@ -305,8 +305,8 @@ where
         Some(self.targets.len() - 1)
     }
 
-    /// Returns the target of an incremental backup, if that means what the engine does: its bitmap has
-    /// counted since the last backup, on which the target stands.
+    /// Returns the target of an incremental backup, if that means what the engine does: its bitmap
+    /// has counted since the last backup, on which the target stands.
     fn continuing_target(&self, backup: &Backup, disk: &Disk<E>) -> Option<usize> {
         let targets = &self.targets;
         let position = targets

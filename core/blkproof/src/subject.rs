@@ -14,25 +14,25 @@ use blkproof_spec::{
 /// reports. [`Action::Restart`] is a close and an open. Steps about faults and time
 /// ([`Action::Install`], [`Action::Lift`], [`Action::LiftAll`], [`Action::ResumeTag`],
 /// [`Action::Tick`]) have acted on the store already when the subject sees them: it answers `Done`,
-/// after whatever can go on went on. [`Action::Check`] and [`Action::Restart`] never reach a subject.
-/// A subject never panics on a scenario, whatever it says.
+/// after whatever can go on went on. [`Action::Check`] and [`Action::Restart`] never reach a
+/// subject. A subject never panics on a scenario, whatever it says.
 pub trait Subject: fmt::Debug {
     /// Says what it can do and what it claims.
     fn capabilities(&self) -> Capabilities;
 
-    /// Makes those images of the setup that the store does not have, with their contents, and closes
-    /// them. No fault rule is armed yet.
+    /// Makes those images of the setup that the store does not have, with their contents, and
+    /// closes them. No fault rule is armed yet.
     fn prepare(&mut self, store: Box<dyn Store>, setup: &Setup) -> Result<(), SubjectError>;
 
     /// Opens the disks of the setup. Whatever it had open is dropped.
     fn open(&mut self, store: Box<dyn Store>, setup: &Setup) -> Result<(), SubjectError>;
 
-    /// Carries out one step. Data that a guest read returns goes to `read`, which is empty at first;
-    /// `number` is the step's, from which a stamped write takes its contents.
+    /// Carries out one step. Data that a guest read returns goes to `read`, which is empty at
+    /// first; `number` is the step's, from which a stamped write takes its contents.
     fn apply(&mut self, number: StepNumber, action: &Action, read: &mut Vec<u8>) -> Reply;
 
-    /// Reads a disk as the guest would, without disturbing faults' counts where it can avoid that, or
-    /// an image through its backing chain. The judge uses it to look at contents.
+    /// Reads a disk as the guest would, without disturbing faults' counts where it can avoid that,
+    /// or an image through its backing chain. The judge uses it to look at contents.
     fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), SubjectError>;
 
     /// Reports all bitmaps and jobs. `status` is empty at first.

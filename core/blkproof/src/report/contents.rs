@@ -26,12 +26,6 @@ fn held(mismatch: &Mismatch, document: &Document) -> String {
             if found.sector != mismatch.range.start / blkproof_spec::SECTOR {
                 text.push_str(&format!(" to sector {}", found.sector));
             }
-            let disks = &document.scenario.setup.disks;
-            let index = usize::try_from(found.disk.0).unwrap_or(usize::MAX);
-            match disks.get(index) {
-                Some(disk) if disks.len() > 1 => text.push_str(&format!(" on {}", disk.name)),
-                _ => {}
-            }
             text
         }
         Held::Other => "bytes of no known origin".to_owned(),

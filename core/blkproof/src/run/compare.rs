@@ -14,13 +14,13 @@ const PIECE: u64 = 256 << 10;
 /// Up to this size everything is read, where nobody can say which parts hold data.
 const DENSE_MAX: u64 = 64 << 20;
 
-/// Up to this size a disk that is open is read as a whole in the middle of a run, where an inspector
-/// looks at all of it at the end.
+/// Up to this size a disk that is open is read as a whole in the middle of a run, where an
+/// inspector looks at all of it at the end.
 const DENSE_MAX_INSPECTED: u64 = 1 << 20;
 
 impl Run<'_> {
-    /// Fulfils what the model demanded last. Where it is `thorough`, images are read through the subject
-    /// as well as through the inspector.
+    /// Fulfils what the model demanded last. Where it is `thorough`, images are read through the
+    /// subject as well as through the inspector.
     pub(super) fn fulfil_demands(&mut self, thorough: bool) {
         let demands = core::mem::take(&mut self.buffers.judgement.demands);
         for demand in &demands {
@@ -154,8 +154,8 @@ impl Run<'_> {
         }
     }
 
-    /// Turns the ranges that hold data into those that have to be compared: with what the model expects
-    /// to hold data, within the scope, in order and merged.
+    /// Turns the ranges that hold data into those that have to be compared: with what the model
+    /// expects to hold data, within the scope, in order and merged.
     fn plan(&self, demand: &Demand, size: u64, ranges: &mut Vec<ByteRange>) {
         ranges.extend(self.model.expected_nonzero(demand));
         ranges.sort_unstable();

@@ -4,8 +4,8 @@ use super::diagnostic::Problem;
 use super::lex::Value;
 
 /// The words of a statement. Positional words come first and are taken in order; options
-/// (`key=value`) and flags follow in any order. What was asked for is remembered, so that an unknown
-/// word can be answered with the nearest known one.
+/// (`key=value`) and flags follow in any order. What was asked for is remembered, so that an
+/// unknown word can be answered with the nearest known one.
 #[derive(Debug)]
 pub(crate) struct Args<'a> {
     words: Vec<Value<'a>>,

@@ -54,7 +54,8 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Renders the errors with an excerpt of `source`, the text that was parsed, under `file`'s name.
+    /// Renders the errors with an excerpt of `source`, the text that was parsed, under `file`'s
+    /// name.
     #[must_use]
     pub fn render(&self, file: &str, source: &[u8]) -> String {
         let source = String::from_utf8_lossy(source);

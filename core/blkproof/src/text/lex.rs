@@ -18,8 +18,8 @@ impl<'a> Value<'a> {
         Problem::new(self.text, self.start, expected)
     }
 
-    /// Splits the word at its first `=` outside quotes, where a key of lower-case letters and dashes
-    /// stands before it.
+    /// Splits the word at its first `=` outside quotes, where a key of lower-case letters and
+    /// dashes stands before it.
     pub(crate) fn key_value(self) -> Option<(&'a str, Value<'a>)> {
         let (key, value) = self.text.split_once('=')?;
         let is_key = key.starts_with(|c: char| c.is_ascii_lowercase())
@@ -52,8 +52,8 @@ pub(crate) struct Lexed<'a> {
     pub(crate) comment: Option<&'a str>,
 }
 
-/// Takes `line` apart into words. Words are separated by blanks; a `#` at the start of a word begins a
-/// comment; a word may have parts in double quotes, which may hold blanks.
+/// Takes `line` apart into words. Words are separated by blanks; a `#` at the start of a word
+/// begins a comment; a word may have parts in double quotes, which may hold blanks.
 pub(crate) fn lex(line: &str) -> Result<Lexed<'_>, Problem> {
     let mut lexed = Lexed::default();
     let mut at = 0;

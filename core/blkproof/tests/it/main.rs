@@ -1,3 +1,7 @@
 //! The tests of the harness, in one program.
 
+mod corpus;
+mod engines;
+mod report;
+mod run;
 mod text;
