@@ -1,7 +1,7 @@
 //! Scenarios made up from a seed.
 //!
-//! A case is addressed by (seed, number) and comes out the same on every machine. Every step that is
-//! made up is answered by the model alone ([`Expect::Any`]): the generator only aims at what is
+//! A case is addressed by (seed, number) and comes out the same on every machine. Every step that
+//! is made up is answered by the model alone ([`Expect::Any`]): the generator only aims at what is
 //! interesting, and keeps just enough of an account ([`plan`]) to aim well.
 
 mod choices;

@@ -53,15 +53,16 @@ pub enum Source<'a> {
 /// }
 ///
 /// impl Copier {
-///     fn back_up(&mut self, name: &str, blocks: BTreeSet<u64>, base: Option<String>) -> IoResult<()> {
-///         let mut copy = base.and_then(|base| self.backups.get(&base).cloned()).unwrap_or_default();
+///     fn copy(&mut self, to: &str, blocks: BTreeSet<u64>, on: Option<String>) -> IoResult<()> {
+///         let on = on.and_then(|on| self.backups.get(&on).cloned());
+///         let mut copy = on.unwrap_or_default();
 ///         for block in blocks {
 ///             let mut data = vec![0; BLOCK];
 ///             self.disk.read_at(Offset(block * BLOCK as u64), &mut data)?;
 ///             copy.insert(block, data);
 ///         }
-///         self.backups.insert(name.to_owned(), copy);
-///         self.last = Some(name.to_owned());
+///         self.backups.insert(to.to_owned(), copy);
+///         self.last = Some(to.to_owned());
 ///         self.dirty.clear();
 ///         Ok(())
 ///     }
@@ -87,11 +88,11 @@ pub enum Source<'a> {
 ///
 ///     fn full(&mut self, name: &str) -> IoResult<()> {
 ///         let blocks = self.disk.size().0.div_ceil(BLOCK as u64);
-///         self.back_up(name, (0..blocks).collect(), None)
+///         self.copy(name, (0..blocks).collect(), None)
 ///     }
 ///
 ///     fn incremental(&mut self, name: &str) -> IoResult<()> {
-///         self.back_up(name, self.dirty.clone(), self.last.clone())
+///         self.copy(name, self.dirty.clone(), self.last.clone())
 ///     }
 /// }
 ///

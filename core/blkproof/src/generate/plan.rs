@@ -83,7 +83,8 @@ impl Disk {
         }
     }
 
-    /// Makes up a range to touch: near what was touched before, at borders, at the end, or anywhere.
+    /// Makes up a range to touch: near what was touched before, at borders, at the end, or
+    /// anywhere.
     pub(super) fn range(&mut self, choices: &mut Choices) -> ByteRange {
         let size = self.geometry.size.0;
         let cluster = self.geometry.cluster.0;

@@ -109,6 +109,10 @@ pub(crate) struct Atom<'a> {
     pub(crate) rest: Value<'a>,
 }
 
+/// What helps where a name is written without the quotes that it needs.
+pub(crate) const PLAIN_NAMES: &str = "a name with other characters than letters, digits, `_`, `-` \
+    and `.` stands in double quotes";
+
 /// Tells whether `c` may stand in a name without quotes.
 pub(crate) fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
@@ -121,9 +125,7 @@ pub(crate) fn atom<'a>(value: Value<'a>, expected: &str) -> Result<Atom<'a>, Pro
     }
     let len = value.text.find(|c| !is_bare(c)).unwrap_or(value.text.len());
     if len == 0 {
-        return Err(value
-            .problem(expected)
-            .help("a name with other characters than letters, digits, `_`, `-` and `.` stands in double quotes"));
+        return Err(value.problem(expected).help(PLAIN_NAMES));
     }
     Ok(Atom {
         text: Cow::Borrowed(&value.text[..len]),

@@ -8,7 +8,7 @@ use blkproof_spec::{
 };
 
 use super::diagnostic::Problem;
-use super::lex::{Value, atom};
+use super::lex::{PLAIN_NAMES, Value, atom};
 use super::table::Table;
 
 type Parsed<T> = Result<T, Problem>;
@@ -20,10 +20,7 @@ impl<'a> Value<'a> {
     pub(crate) fn name(self, expected: &str) -> Parsed<Name> {
         let atom = atom(self, expected)?;
         if !atom.rest.text.is_empty() {
-            return Err(atom.rest.problem("a blank").help(
-                "a name with other characters than letters, digits, `_`, `-` and `.` \
-                 stands in double quotes",
-            ));
+            return Err(atom.rest.problem("a blank").help(PLAIN_NAMES));
         }
         match side_suffix(&atom.text) {
             Some(suffix) if !atom.quoted => Err(self.problem(expected).help(format!(

@@ -46,7 +46,7 @@ fn contents_are_told_by_where_they_come_from() {
         "      sectors 128..129 hold zeroes,\n",
         "        should hold 0x41, as step 6 (line 11: write drive0 64k 512 fill=0x41) wrote\n",
         "    step 3  line  8  backup drive0 full to=full0: done\n",
-        "(2 steps left out)",
+        "(1 step left out)",
         "  replay it: blkproof replay a.blk\n",
     ] {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");

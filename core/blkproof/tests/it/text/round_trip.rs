@@ -75,9 +75,9 @@ fn survives(bytes: &[u8]) {
     }
 }
 
-const WORDS: &str = "write read flush start settle bitmap add merge backup full incremental drive0 \
-    drive0.node drive0.file 0 512 64k fill=0x41 stamp to=t from=a,b:c transaction grouped end abort \
-    expect=failed(EIO) expect= check == digest event completed len=1 fault inject-error \
+const WORDS: &str = "write read flush start settle bitmap add merge backup full incremental \
+    drive0 drive0.node drive0.file 0 512 64k fill=0x41 stamp to=t from=a,b:c transaction grouped \
+    end abort expect=failed(EIO) expect= check == digest event completed len=1 fault inject-error \
     event=read_aio at-open title # \" \\ = x=y limit contents";
 
 fn word() -> impl Strategy<Value = String> {

@@ -20,11 +20,16 @@ use super::{at, errno, faults, image, length, name, number, range};
 pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (action().boxed(), expect()).prop_map(|(action, expect)| Step { action, expect }),
-        1 => (check().boxed(), select(&[Expect::Done, Expect::Any])).prop_map(|(check, expect)| Step {
-            action: Action::Check(check),
-            expect,
-        }),
+        1 => check_step(),
     ]
+}
+
+fn check_step() -> impl Strategy<Value = Step> {
+    let expect = select(&[Expect::Done, Expect::Any]);
+    (check().boxed(), expect).prop_map(|(check, expect)| Step {
+        action: Action::Check(check),
+        expect,
+    })
 }
 
 fn expect() -> impl Strategy<Value = Expect> {
