@@ -110,9 +110,10 @@ impl Chunk {
     }
 
     fn read(&mut self, source: &mut Node, buffers: &mut Buffers) -> IoResult<()> {
-        let mut buf = buffers.take(self.piece);
-        let result = source.device().read_at(Offset(self.rest.start), &mut buf);
-        self.buf = buf;
+        let len = piece_len(self.piece);
+        self.buf = buffers.take(len);
+        let data = &mut self.buf[..len];
+        let result = source.device().read_at(Offset(self.rest.start), data);
         if result.is_ok() {
             self.phase = Phase::Write;
         } else {
@@ -123,14 +124,19 @@ impl Chunk {
 
     fn write(&mut self, target: &mut Node, style: Style, buffers: &mut Buffers) -> IoResult<()> {
         let range = ByteRange::new(self.rest.start, self.piece);
-        let zero = self.zero || (style.detect_zeroes && self.buf.iter().all(|byte| *byte == 0));
+        let data = if self.zero {
+            &[]
+        } else {
+            &self.buf[..piece_len(self.piece)]
+        };
+        let zero = self.zero || (style.detect_zeroes && is_zero(data));
         let device = target.device();
         if zero {
             device.write_zeroes(range, false)?;
         } else if style.compress {
-            device.write_compressed(Offset(range.start), &self.buf)?;
+            device.write_compressed(Offset(range.start), data)?;
         } else {
-            device.write_at(Offset(range.start), &self.buf, Durability::Later)?;
+            device.write_at(Offset(range.start), data, Durability::Later)?;
         }
         target.record(range);
         buffers.give_back(&mut self.buf);
@@ -144,20 +150,33 @@ impl Chunk {
     }
 }
 
+/// Returns the length of a piece that is held in memory.
+fn piece_len(piece: u64) -> usize {
+    usize::try_from(piece).expect("a piece fits in memory")
+}
+
+/// Tells whether all bytes are zero.
+fn is_zero(data: &[u8]) -> bool {
+    let (whole, rest) = data.as_chunks::<64>();
+    whole.iter().all(|part| *part == [0; 64]) && rest.iter().all(|byte| *byte == 0)
+}
+
 /// Buffers that were used before: at any time few chunks are between their read and their write.
 #[derive(Default, Debug)]
 pub(crate) struct Buffers(Vec<Vec<u8>>);
 
 impl Buffers {
-    /// Returns a buffer of `len` bytes that hold anything.
-    fn take(&mut self, len: u64) -> Vec<u8> {
+    /// Returns a buffer of at least `len` bytes that hold anything.
+    fn take(&mut self, len: usize) -> Vec<u8> {
         let mut buf = self.0.pop().unwrap_or_default();
-        buf.resize(usize::try_from(len).expect("a piece fits in memory"), 0);
+        if buf.len() < len {
+            buf.resize(len, 0);
+        }
         buf
     }
 
     fn give_back(&mut self, buf: &mut Vec<u8>) {
-        if buf.capacity() > 0 {
+        if !buf.is_empty() {
             self.0.push(core::mem::take(buf));
         }
     }

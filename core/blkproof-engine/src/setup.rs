@@ -19,8 +19,9 @@ const PIECE: u64 = 1 << 20;
 impl Machine {
     /// Makes those images of the setup that the store does not have.
     pub(crate) fn prepare(&mut self, store: Box<dyn Store>, setup: &Setup) -> Result<(), String> {
-        *self = Self::new();
         self.reset(store, setup);
+        self.events.clear();
+        self.now = 0;
         for disk in &setup.disks {
             if !self.exists(&disk.name) {
                 let made = self.make_disk(disk);
@@ -70,6 +71,7 @@ impl Machine {
         self.nodes.clear();
         self.store = Some(store);
         self.disks.clear();
+        self.formats.clear();
         for disk in &setup.disks {
             self.disks.push(disk.name.clone());
             self.formats.insert(disk.name.clone(), disk.geometry.format);
