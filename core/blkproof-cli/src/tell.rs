@@ -72,7 +72,9 @@ fn not_judged(why: &NotJudged) -> String {
                 .to_owned()
         }
         NotJudged::NotOpened(message) => {
-            format!("it counts for nothing: faults kept the disks from being opened: {message}")
+            format!(
+                "it counts for nothing: faults kept the disks from being opened or closed: {message}"
+            )
         }
         other => format!("it counts for nothing: {other:?}"),
     }

@@ -2,6 +2,7 @@
 //!
 //! Requests come here only when something fires, waits or is traced.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blkproof_spec::fault::Firing;
@@ -12,7 +13,13 @@ use crate::trace::TraceEntry;
 
 /// A handle to a store's desk.
 #[derive(Clone, Default)]
-pub(crate) struct Desk(Arc<Mutex<Files>>);
+pub(crate) struct Desk(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    quiet: AtomicBool,
+    files: Mutex<Files>,
+}
 
 /// What lies on a desk.
 #[derive(Clone, Default)]
@@ -42,12 +49,25 @@ struct Delay {
 
 impl Desk {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Files> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether no layer acts for the time being.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.0.quiet.load(Ordering::Relaxed)
+    }
+
+    /// Has no layer act, or has them act again.
+    pub(crate) fn set_quiet(&self, quiet: bool) {
+        self.0.quiet.store(quiet, Ordering::Relaxed);
     }
 
     /// Returns a desk of its own with copies of everything.
     pub(crate) fn fork(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.lock().clone())))
+        Self(Arc::new(Inner {
+            quiet: AtomicBool::new(self.is_quiet()),
+            files: Mutex::new(self.lock().clone()),
+        }))
     }
 }
 

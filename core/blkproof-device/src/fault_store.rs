@@ -194,6 +194,12 @@ impl<M: Media> FaultStore<M> {
         self.desk.lock().resume(tag)
     }
 
+    /// Has no rule act and nothing be traced, or has them act again: for a judge who looks at disks
+    /// through the subject and must not disturb what happens to it.
+    pub fn set_quiet(&self, quiet: bool) {
+        self.desk.set_quiet(quiet);
+    }
+
     /// Tells whether a request is suspended under `tag`.
     #[must_use]
     pub fn is_suspended(&self, tag: &Tag) -> bool {

@@ -85,7 +85,7 @@ impl<D> Shared<D> {
 
     /// Raises an event on the layer.
     pub(crate) fn event(&self, event: Event) -> IoResult<()> {
-        if !self.wants(event) {
+        if !self.wants(event) || self.desk.is_quiet() {
             return Ok(());
         }
         match &mut self.lock().layer {
@@ -105,7 +105,7 @@ macro_rules! pass {
         let slot = &mut *slot;
         slot.counters.count(IoType::$kind);
         let $disk = &mut slot.disk;
-        if !slot.busy {
+        if !slot.busy || $shared.desk.is_quiet() {
             return $plain;
         }
         match &mut slot.layer {
@@ -169,7 +169,9 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
         let slot = &mut *slot;
         slot.counters.count(IoType::BlockStatus);
         match &mut slot.layer {
-            Some(layer) if slot.busy => status(layer, &mut slot.disk, range, &self.0.desk),
+            Some(layer) if slot.busy && !self.0.desk.is_quiet() => {
+                status(layer, &mut slot.disk, range, &self.0.desk)
+            }
             _ => slot.disk.block_status(range),
         }
     }
@@ -213,7 +215,7 @@ impl AboveFormat {
     fn pass(&mut self, range: ByteRange, mut io: Io<'_>) -> IoResult<()> {
         let mut slot = self.place.lock();
         slot.counters.count(io.kind());
-        let busy = slot.busy;
+        let busy = slot.busy && !self.place.desk.is_quiet();
         match &mut slot.layer {
             Some(layer) if busy => layer.request(&mut *self.format, range, io, &self.place.desk),
             _ => {
@@ -264,7 +266,7 @@ impl BlockDevice for AboveFormat {
     fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
         let mut slot = self.place.lock();
         slot.counters.count(IoType::BlockStatus);
-        let busy = slot.busy;
+        let busy = slot.busy && !self.place.desk.is_quiet();
         match &mut slot.layer {
             Some(layer) if busy => status(layer, &mut *self.format, range, &self.place.desk),
             _ => self.format.block_status(range),

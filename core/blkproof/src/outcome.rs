@@ -26,7 +26,7 @@ pub enum Outcome {
 pub enum NotJudged {
     /// A fault fired that the subject does not claim to detect.
     Undetectable,
-    /// The subject could not open its disks while faults fired.
+    /// The subject could not open its disks, or close them for a restart, while faults fired.
     NotOpened(String),
 }
 

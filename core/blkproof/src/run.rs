@@ -171,6 +171,7 @@ impl Runner {
             trace: self.options.trace.then(trace::Trace::default),
             moment: Moment::Preparing,
             findings: Vec::new(),
+            not_judged: None,
             counts: Counts::default(),
             buffers: &mut self.buffers,
         };
@@ -190,6 +191,7 @@ struct Run<'a> {
     trace: Option<trace::Trace>,
     moment: Moment,
     findings: Vec<Finding>,
+    not_judged: Option<NotJudged>,
     counts: Counts,
     buffers: &'a mut Buffers,
 }
@@ -275,6 +277,9 @@ impl Run<'_> {
     }
 
     fn go_on(&mut self) -> Result<(), Stop> {
+        if let Some(why) = self.not_judged.take() {
+            return Err(Stop::NotJudged(why));
+        }
         if self.model.is_undetectable() {
             return Err(Stop::NotJudged(NotJudged::Undetectable));
         }

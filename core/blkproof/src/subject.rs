@@ -31,8 +31,8 @@ pub trait Subject: fmt::Debug {
     /// first; `number` is the step's, from which a stamped write takes its contents.
     fn apply(&mut self, number: StepNumber, action: &Action, read: &mut Vec<u8>) -> Reply;
 
-    /// Reads a disk as the guest would, without disturbing faults' counts where it can avoid that,
-    /// or an image through its backing chain. The judge uses it to look at contents.
+    /// Reads a disk as the guest would, or an image through its backing chain. The judge uses it to
+    /// look at contents; no fault acts meanwhile.
     fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), SubjectError>;
 
     /// Reports all bitmaps and jobs. `status` is empty at first.

@@ -6,7 +6,7 @@ use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
 
 use super::Run;
-use crate::outcome::Finding;
+use crate::outcome::{Finding, NotJudged};
 use crate::subject::{Subject, SubjectError};
 use crate::text::describe;
 
@@ -17,6 +17,7 @@ impl Run<'_> {
         self.buffers.read.clear();
         let Some(reply) = self.carry_out(number, action) else {
             self.take_firings(number);
+            self.excuse_restart(action);
             return Reply::Pending;
         };
         self.buffers.replies.push(reply);
@@ -88,6 +89,17 @@ impl Run<'_> {
             subject.open(handle, setup)
         });
         self.findings.is_empty().then_some(Reply::Done)
+    }
+
+    /// Takes a restart that faults kept from succeeding as the end of what can be judged: what was not
+    /// written when the disks were closed is lost, and the subject said so.
+    fn excuse_restart(&mut self, action: &Action) {
+        if *action != Action::Restart || self.buffers.fired.is_empty() {
+            return;
+        }
+        if let Some(Finding::Subject { message, .. }) = self.findings.first() {
+            self.not_judged = Some(NotJudged::NotOpened(message.clone()));
+        }
     }
 
     /// Asks the subject for something that it must be able to do.

@@ -126,6 +126,7 @@ impl Run<'_> {
         let at = At::Device(demand.target.name().clone());
         let mut panic = None;
         let subject = &mut *self.subject;
+        self.world.set_quiet(true);
         // The borrow of the subject must not reach into the comparison, which needs the rest.
         let result = compare_pieces(
             &mut self.model,
@@ -144,6 +145,7 @@ impl Run<'_> {
                 }
             },
         );
+        self.world.set_quiet(false);
         self.buffers.ranges = ranges;
         if let Err(error) = result {
             self.findings

@@ -15,6 +15,7 @@ pub(super) trait World: Images {
     fn lift_all(&self);
     fn resume(&self, tag: &Tag) -> bool;
     fn tick(&self, span: Millis);
+    fn set_quiet(&self, quiet: bool);
     fn suspended(&self, tags: &mut Vec<Tag>);
     fn drain_ledger(&self, firings: &mut Vec<Firing>);
     fn rule_counts(&self) -> Vec<RuleCount>;
@@ -53,6 +54,10 @@ impl<M: Media> World for FaultStore<M> {
 
     fn tick(&self, span: Millis) {
         Self::tick(self, span);
+    }
+
+    fn set_quiet(&self, quiet: bool) {
+        Self::set_quiet(self, quiet);
     }
 
     fn suspended(&self, tags: &mut Vec<Tag>) {
