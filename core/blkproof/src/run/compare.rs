@@ -39,7 +39,9 @@ impl Run<'_> {
                 if self.inspector.is_some() {
                     self.inspect(demand);
                 }
-                if self.inspector.is_none() || thorough {
+                // What is wrong with the image already does not have to be told twice.
+                let wrong = !self.buffers.judgement.violations.is_empty();
+                if self.inspector.is_none() || thorough && !wrong {
                     self.look_through_subject(demand);
                 }
             }
