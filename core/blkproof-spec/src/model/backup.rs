@@ -8,6 +8,7 @@ use super::judgement::{About, Fact, Judgement, Observation};
 use super::plan::{Plan, PlannedTarget, Refused};
 use super::ranges::RangeSet;
 use crate::event::JobEvent;
+use crate::geometry::Format;
 use crate::name::{ImageName, JobName};
 use crate::property::{answers_exact, refusal_harmless};
 use crate::reply::{Refusal, Reply};
@@ -225,6 +226,11 @@ impl Model {
                 let must = track.must.outward(size, plan.cluster);
                 let may = track.extra.outward(size, plan.cluster);
                 (must, may)
+            }
+            // A raw image has everything, also where its file has holes.
+            (Sync::Top, _) if image.geometry.format == Format::Raw => {
+                let whole = RangeSet::of(image.whole());
+                (whole.outward(size, plan.cluster), RangeSet::default())
             }
             (Sync::Top, _) => {
                 let (must, may) = allocated(image);
