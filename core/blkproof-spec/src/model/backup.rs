@@ -61,8 +61,10 @@ impl Model {
                     group: None,
                     shared: false,
                 };
+                let source = plan.source;
+                let alone = !self.flights.iter().any(|flight| flight.disk == source);
                 let index = self.open_job(number, backup, plan, company);
-                self.blame_job(index, true, seen.fired);
+                self.blame_job(index, alone, seen.fired);
             }
         }
     }
@@ -233,7 +235,11 @@ impl Model {
                 (whole.outward(size, plan.cluster), RangeSet::default())
             }
             (Sync::Top, _) => {
-                let (must, may) = allocated(image);
+                let (must, mut may) = allocated(image);
+                if image.geometry.format == Format::Raw {
+                    // A raw image has no map; what is below it may count as allocated throughout.
+                    may.insert(image.whole());
+                }
                 (
                     must.outward(size, plan.cluster),
                     may.outward(size, plan.cluster),

@@ -190,6 +190,7 @@ impl Model {
 
     /// Takes in that the subject is about to be closed: its jobs are cancelled.
     pub(super) fn before_restart(&mut self) {
+        self.scope.dismissing = true;
         for job in &mut self.jobs {
             job.cancelled = true;
         }

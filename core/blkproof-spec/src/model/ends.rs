@@ -7,6 +7,7 @@ use super::images::{Contents, ImageId, Value};
 use super::jobs::{Job, RestorePoint};
 use super::judgement::{Against, Demand, Judgement, Scope, Target};
 use super::ranges::RangeSet;
+use crate::geometry::Format;
 use crate::name::BitmapName;
 use crate::property::{Property, fault_surfaces, transaction_atomic};
 use crate::status::JobEnd;
@@ -140,7 +141,7 @@ impl Model {
                 Against::Itself
             },
         };
-        if !whole {
+        if !whole && image.geometry.format == Format::Qcow2 {
             let mut may = RangeSet::default();
             let mut before = image.clone();
             before.layer = old.clone();

@@ -193,7 +193,7 @@ impl Model {
             allowed.clear();
         }
         errors_caused::policy(about, side, action, &allowed, out);
-        job.errors.report(side);
+        job.errors.report(side, action, policy);
         if action == ErrorAction::Stop {
             job.pause = Pause::Error;
             let nospace = known.contains(&Errno::ENOSPC);

@@ -42,6 +42,8 @@ pub(crate) struct Flight {
     pub(super) op: GuestOp,
     effect: Option<Effect>,
     cells: Vec<CellId>,
+    /// The disk's moment since which it is under way.
+    moment: u64,
     /// Where other requests changed contents meanwhile, so that the order decides.
     contested: RangeSet,
     /// What a read may return.
@@ -422,6 +424,7 @@ impl Model {
             op: op.clone(),
             effect,
             cells: Vec::new(),
+            moment: self.images.get(disk).moment,
             contested: RangeSet::default(),
             snapshot: None,
             doomed,
@@ -434,6 +437,7 @@ impl Model {
         }
         if let Some(effect) = effect {
             let moment = self.change(disk, effect.range);
+            flight.moment = moment;
             // Older requests in flight may still land on top of this one, and this one on top of them.
             let overlaps: Vec<_> = self
                 .flights
@@ -485,12 +489,7 @@ impl Model {
 
     /// Makes certain what a request in flight has made dirty.
     fn confirm(&mut self, flight: &Flight, range: ByteRange) {
-        let moment = flight
-            .cells
-            .first()
-            .and_then(|cell| self.images.cell(*cell).written)
-            .map_or(u64::MAX, |(_, moment)| moment);
-        self.confirm_since(flight.disk, moment, range);
+        self.confirm_since(flight.disk, flight.moment, range);
     }
 
     /// Makes certain that these bytes changed at this moment of the disk, where a bitmap knows that

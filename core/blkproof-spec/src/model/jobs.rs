@@ -60,14 +60,20 @@ impl Errors {
         }
     }
 
-    /// Takes in that the job reported an error of this side: the pass is over.
-    pub(crate) fn report(&mut self, side: Side) {
-        self.reported.clone_from(match side {
-            Side::Read => &self.read,
-            Side::Write => &self.write,
-        });
-        self.read.clear();
-        self.write.clear();
+    /// Takes in that the job reported an error of this side that it met with this action.
+    ///
+    /// The other errors of the same pass go unreported; which ones these are cannot be told, so they
+    /// may still explain a later report.
+    pub(crate) fn report(&mut self, side: Side, action: ErrorAction, policy: ErrorPolicy) {
+        let known = match side {
+            Side::Read => &mut self.read,
+            Side::Write => &mut self.write,
+        };
+        self.reported.clone_from(known);
+        let first = known.iter().position(|errno| policy.action(*errno) == action);
+        if let Some(first) = first {
+            known.remove(first);
+        }
         self.owed.clear();
     }
 
