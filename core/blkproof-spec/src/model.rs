@@ -49,7 +49,7 @@ mod cleanup;
 mod access;
 
 pub use access::{BitmapView, ImageView, JobView};
-pub(crate) use blame::{Reach, is_exempt};
+pub(crate) use blame::is_exempt;
 pub use judgement::{
     About, Demand, Fact, Held, ImageReport, Judgement, Mismatch, Observation, Scope, Target,
     Violation,
@@ -104,6 +104,7 @@ pub struct Model {
 /// What is known only while a step is judged.
 #[derive(Clone, Default, Debug)]
 struct Scoped {
+    step: StepNumber,
     /// The command was refused, and so must have changed nothing.
     refused: bool,
     transaction: bool,
@@ -120,7 +121,8 @@ struct Scoped {
 }
 
 impl Scoped {
-    fn clear(&mut self) {
+    fn begin(&mut self, step: StepNumber) {
+        self.step = step;
         self.refused = false;
         self.transaction = false;
         self.dismissing = false;
@@ -202,7 +204,7 @@ impl Model {
         if self.undetectable {
             return;
         }
-        self.scope.clear();
+        self.scope.begin(number);
         if self.is_unsupported(step, seen) {
             return;
         }

@@ -11,7 +11,7 @@ use crate::status::{IoStatus, JobState};
 use crate::units::{ByteRange, Length, Millis, Units};
 
 /// A step's position in its scenario, counted from 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StepNumber(pub u32);
 
 /// One step of a scenario.

@@ -5,6 +5,7 @@ use super::guest::Flight;
 use super::images::ImageId;
 use super::judgement::Observation;
 use crate::errno::Errno;
+use crate::event::Side;
 use crate::fault::{Firing, IoType, Layer};
 use crate::name::{JobName, RequestId};
 use crate::step::{Action, GuestOp, Work};
@@ -138,20 +139,20 @@ impl Model {
             let Some(errno) = firing.errno else { continue };
             let read = self.on_chain(source, &firing.place.image);
             let write = self.on_chain(target, &firing.place.image);
-            let job = &mut self.jobs[index];
+            let (step, job) = (self.scope.step, &mut self.jobs[index]);
             if read {
-                job.errors.read.push(errno);
+                job.errors.meet(Side::Read, errno, step);
             }
             if write {
-                job.errors.write.push(errno);
+                job.errors.meet(Side::Write, errno, step);
             }
             if alone && (read || write) && !is_exempt(firing) {
-                job.errors.owed.push(firing.clone());
+                job.errors.owe(firing);
             }
         }
     }
 
-    /// Collects the errors that a guest request to this disk may have met.
+    /// Collects, each once, the errors that a guest request to this disk may have met.
     pub(super) fn reach_of(
         &self,
         disk: ImageId,
@@ -160,17 +161,25 @@ impl Model {
         out: &mut Vec<(Errno, Reach)>,
     ) {
         for firing in fired {
-            let Some(errno) = firing.errno else { continue };
-            let name = &firing.place.image;
-            if self.on_chain(disk, name) {
-                out.push((errno, Reach::Source));
-            } else if op.is_write()
-                && self
-                    .jobs_on(disk)
-                    .any(|job| self.on_chain(job.target, name))
+            if let (Some(errno), Some(reach)) = (firing.errno, self.reach(disk, op, firing))
+                && !out.contains(&(errno, reach))
             {
-                out.push((errno, Reach::Target));
+                out.push((errno, reach));
             }
+        }
+    }
+
+    /// Returns where a fault sat, as a request to this disk sees it, if it may have met it.
+    pub(super) fn reach(&self, disk: ImageId, op: &GuestOp, firing: &Firing) -> Option<Reach> {
+        let name = &firing.place.image;
+        let on_target = || {
+            self.jobs_on(disk)
+                .any(|job| self.on_chain(job.target, name))
+        };
+        if self.on_chain(disk, name) {
+            Some(Reach::Source)
+        } else {
+            (op.is_write() && on_target()).then_some(Reach::Target)
         }
     }
 

@@ -48,7 +48,7 @@ impl Model {
         self.bitmaps.retain(|bitmap| bitmap.owner != filter);
         let old = self.images.get(job.target).layer.clone();
         if end == JobEnd::Success {
-            fault_surfaces::job(&job.name, &job.errors.owed, out);
+            fault_surfaces::job(&job.name, job.errors.owed(), out);
             self.fill_target(&job);
             self.demand_target(&job, &old, out);
         } else {
@@ -187,7 +187,7 @@ impl Model {
         bitmap.sync();
         let mut copied = job.must.clone();
         copied.extend(job.extra.iter());
-        let untouched = job.state.is_none() || (job.offset == 0 && job.errors_none());
+        let untouched = job.state.is_none() || (job.offset == 0 && job.errors.is_empty());
         let remainder = Track {
             must: if untouched {
                 job.must.clone()

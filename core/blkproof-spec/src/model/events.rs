@@ -185,26 +185,29 @@ impl Model {
     fn take_error(&mut self, index: usize, side: Side, action: ErrorAction, out: &mut Judgement) {
         let job = &mut self.jobs[index];
         let about = About::Job(job.name.clone());
-        let known = job.errors.of(side).to_vec();
         let policy = job.policy(side);
-        let mut allowed: Vec<_> = known.iter().map(|errno| policy.action(*errno)).collect();
-        if job.state != Some(JobState::Running) {
-            // Only a job that works can meet an error.
-            allowed.clear();
-        }
+        // Only a job that works can meet an error.
+        let works = job.state == Some(JobState::Running);
+        let mut allowed: Vec<_> = job
+            .errors
+            .of(side)
+            .filter(|_| works)
+            .map(|errno| policy.action(errno))
+            .collect();
+        allowed.dedup();
         errors_caused::policy(about, side, action, &allowed, out);
-        job.errors.report(side, action, policy);
         if action == ErrorAction::Stop {
             job.pause = Pause::Error;
-            let nospace = known.contains(&Errno::ENOSPC);
+            let nospace = job.errors.of(side).any(|errno| errno == Errno::ENOSPC);
+            let others = job.errors.of(side).any(|errno| errno != Errno::ENOSPC);
             job.io_status = if nospace {
                 IoStatus::Nospace
             } else {
                 IoStatus::Failed
             };
-            let others = known.iter().any(|errno| *errno != Errno::ENOSPC);
             job.io_status_open = nospace && others;
         }
+        job.errors.report(side, self.scope.step);
     }
 
     /// Reports jobs that were cancelled though nobody asked for it and no job of their group failed.

@@ -9,6 +9,7 @@ use super::names::Refusals;
 use super::ranges::RangeSet;
 use crate::content::{Bytes, DiskId, WriteNumber};
 use crate::errno::Errno;
+use crate::fault::Firing;
 use crate::geometry::{DiscardMode, Format};
 use crate::name::RequestId;
 use crate::property::{
@@ -101,7 +102,8 @@ impl Model {
         match seen.reply {
             Reply::Done => {
                 if self.jobs_on(disk).next().is_none() || !op.is_write() {
-                    fault_surfaces::guest(&self.name_of(disk), seen.fired, &errors, out);
+                    let met = |firing: &Firing| self.reach(disk, op, firing).is_some();
+                    fault_surfaces::guest(&self.name_of(disk), seen.fired, met, out);
                 }
                 if let GuestOp::Read { range } = op {
                     self.judge_read(disk, *range, seen.data, out);

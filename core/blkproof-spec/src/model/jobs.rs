@@ -44,49 +44,75 @@ pub(crate) enum Pause {
 /// The errors that faults caused on a job's behalf and that it has not reported yet.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Errors {
-    pub(crate) read: Vec<Errno>,
-    pub(crate) write: Vec<Errno>,
-    /// Those of the error it reported last.
-    pub(crate) reported: Vec<Errno>,
-    /// Faults that only this job can have met, and that must show.
-    pub(crate) owed: Vec<Firing>,
+    /// Each error once, with the side that may have met it and the last step in which it was met.
+    met: Vec<(Side, Errno, StepNumber)>,
+    /// Those of the error that it reported last.
+    reported: Vec<Errno>,
+    /// Faults that only this job can have met, and that must show; at most
+    /// [`Errors::OWED_MAX`] are kept.
+    owed: Vec<Firing>,
 }
 
 impl Errors {
-    pub(crate) fn of(&self, side: Side) -> &[Errno] {
-        match side {
-            Side::Read => &self.read,
-            Side::Write => &self.write,
+    const OWED_MAX: usize = 16;
+
+    /// Takes in an error that the job may have met.
+    pub(crate) fn meet(&mut self, side: Side, errno: Errno, step: StepNumber) {
+        let known = self
+            .met
+            .iter_mut()
+            .find(|(known_side, known, _)| (*known_side, *known) == (side, errno));
+        match known {
+            Some((.., last)) => *last = step,
+            None => self.met.push((side, errno, step)),
         }
     }
 
-    /// Takes in that the job reported an error of this side that it met with this action.
-    ///
-    /// The other errors of the same pass go unreported; which ones these are cannot be told, so they
-    /// may still explain a later report.
-    pub(crate) fn report(&mut self, side: Side, action: ErrorAction, policy: ErrorPolicy) {
-        let known = match side {
-            Side::Read => &mut self.read,
-            Side::Write => &mut self.write,
-        };
-        self.reported.clone_from(known);
-        let first = known.iter().position(|errno| policy.action(*errno) == action);
-        if let Some(first) = first {
-            known.remove(first);
+    /// Takes in a fault that only this job can have met.
+    pub(crate) fn owe(&mut self, firing: &Firing) {
+        if self.owed.len() < Self::OWED_MAX {
+            self.owed.push(firing.clone());
         }
+    }
+
+    pub(crate) fn owed(&self) -> &[Firing] {
+        &self.owed
+    }
+
+    /// Returns the errors that it may have met on this side.
+    pub(crate) fn of(&self, side: Side) -> impl Iterator<Item = Errno> + '_ {
+        self.met
+            .iter()
+            .filter(move |(known, ..)| *known == side)
+            .map(|(_, errno, _)| *errno)
+    }
+
+    /// Takes in that the job reported an error of this side.
+    ///
+    /// What it met in earlier steps belonged to the pass that is over. What it met in this one may
+    /// belong to the pass that follows, so it may still explain a later report.
+    pub(crate) fn report(&mut self, side: Side, step: StepNumber) {
+        let mut reported = std::mem::take(&mut self.reported);
+        reported.clear();
+        reported.extend(self.of(side));
+        self.reported = reported;
+        self.met.retain(|(.., last)| *last == step);
         self.owed.clear();
     }
 
     /// Returns all of them.
     pub(crate) fn all(&self) -> Vec<Errno> {
-        [&self.read[..], &self.write, &self.reported].concat()
+        let met = self.met.iter().map(|(_, errno, _)| *errno);
+        met.chain(self.reported.iter().copied()).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.met.is_empty() && self.reported.is_empty()
     }
 
     /// Tells whether a job may end with this error.
     pub(crate) fn explain(&self, errno: Errno) -> bool {
-        [&self.read, &self.write, &self.reported]
-            .iter()
-            .any(|known| known.contains(&errno))
+        self.met.iter().any(|(_, known, _)| *known == errno) || self.reported.contains(&errno)
     }
 }
 
@@ -162,12 +188,6 @@ impl Job {
     pub(crate) fn length(&self) -> (u64, u64) {
         let least = self.must.total();
         (least, least + self.extra.total())
-    }
-
-    /// Tells whether no fault can have hit it.
-    pub(crate) fn errors_none(&self) -> bool {
-        let errors = &self.errors;
-        errors.read.is_empty() && errors.write.is_empty() && errors.reported.is_empty()
     }
 
     pub(crate) fn policy(&self, side: Side) -> ErrorPolicy {

@@ -9,9 +9,8 @@ pub(super) const SENTENCE: &str = "Every injected error that met the subject's d
 pub(super) const WHEN: &str = "When a request or a job ends.";
 
 use super::Property;
-use crate::errno::Errno;
 use crate::fault::Firing;
-use crate::model::{About, Fact, Judgement, Reach, Violation, is_exempt};
+use crate::model::{About, Fact, Judgement, Violation, is_exempt};
 use crate::name::{ImageName, JobName};
 
 fn hidden(about: &About, firing: &Firing, out: &mut Judgement) {
@@ -27,25 +26,17 @@ fn hidden(about: &About, firing: &Firing, out: &mut Judgement) {
     ));
 }
 
-/// Judges a guest request that succeeded by the faults it met.
+/// Judges a guest request that succeeded by the faults among `fired` that it met.
 pub(crate) fn guest(
     disk: &ImageName,
     fired: &[Firing],
-    met: &[(Errno, Reach)],
+    met: impl Fn(&Firing) -> bool,
     out: &mut Judgement,
 ) {
-    if met.is_empty() {
-        return;
-    }
     let about = About::Disk(disk.clone());
-    let mut met = met.iter();
     for firing in fired.iter().filter(|firing| firing.errno.is_some()) {
-        let mine = met.clone().next().map(|(errno, _)| *errno) == firing.errno;
-        if mine {
-            met.next();
-            if !is_exempt(firing) {
-                hidden(&about, firing, out);
-            }
+        if !is_exempt(firing) && met(firing) {
+            hidden(&about, firing, out);
         }
     }
 }
