@@ -108,8 +108,8 @@ impl Bitmap {
         Ok(())
     }
 
-    /// Adds what `other`, a bitmap of a disk of the same `size`, has dirty: every granule that one of
-    /// its dirty granules intersects.
+    /// Adds what `other`, a bitmap of a disk of the same `size`, has dirty: every granule that one
+    /// of its dirty granules intersects.
     pub(crate) fn merge(&mut self, other: &Self, size: u64) {
         self.dirty
             .insert_scaled(&other.dirty, other.granularity, self.granularity);

@@ -69,8 +69,8 @@ impl Chunk {
         self.start < end && start < self.end
     }
 
-    /// Does one unit of work, or notes what it waits for. Returns whether the chunk is done, well or
-    /// with an error.
+    /// Does one unit of work, or notes what it waits for. Returns whether the chunk is done, well
+    /// or with an error.
     pub(crate) fn step(
         &mut self,
         source: &mut Node,

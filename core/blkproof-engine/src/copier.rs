@@ -1,13 +1,13 @@
 //! The copying part of a job: which clusters are still to be copied, and which are on their way.
 //!
-//! The background pass and the guards of guest requests take their chunks from the same set, so that
-//! a cluster is copied once. A chunk takes its clusters out of the set when it starts and puts them
-//! back if it fails.
+//! The background pass and the guards of guest requests take their chunks from the same set, so
+//! that a cluster is copied once. A chunk takes its clusters out of the set when it starts and puts
+//! them back if it fails.
 //!
 //! A pass starts chunks in ascending order, up to 64 at once, before it works on any of them; then
-//! the oldest that does not wait is worked on until it is done, and its place is taken by a new one.
-//! After a failure no chunk starts any more, those that were started are carried out to their end,
-//! and the first error is the pass's.
+//! the oldest that does not wait is worked on until it is done, and its place is taken by a new
+//! one. After a failure no chunk starts any more, those that were started are carried out to their
+//! end, and the first error is the pass's.
 
 use blkproof_device::{IoError, Store, Wait};
 use blkproof_spec::{ByteRange, Errno, Side};
@@ -293,8 +293,8 @@ impl Copier {
         }
     }
 
-    /// Returns how many of the clusters from `start` up to `end` make one chunk, and whether they are
-    /// zero. What cannot be found out counts as one cluster of data.
+    /// Returns how many of the clusters from `start` up to `end` make one chunk, and whether they
+    /// are zero. What cannot be found out counts as one cluster of data.
     fn measure(&self, start: u64, end: u64, source: &mut Node) -> Result<(u64, bool), Wait> {
         let bytes = self.bytes(start, end);
         let data_max = if self.style.compress {
@@ -326,16 +326,16 @@ impl Copier {
         Ok((start + clusters.max(1), zero))
     }
 
-    /// Drops the first clusters from `start` up to `end` that the source's top image has nothing of.
-    /// Returns whether there were any.
+    /// Drops the first clusters from `start` up to `end` that the source's top image has nothing
+    /// of. Returns whether there were any.
     fn skip_hole(&mut self, start: u64, end: u64, source: &mut Node) -> Result<bool, Wait> {
         let holes = self.holes(start, end, source)?.0;
         self.todo.remove(start, start + holes);
         Ok(holes > 0)
     }
 
-    /// Returns how many clusters from `start` on, at most up to `end`, have nothing allocated in the
-    /// source's top image; where there are none, how many have something allocated.
+    /// Returns how many clusters from `start` on, at most up to `end`, have nothing allocated in
+    /// the source's top image; where there are none, how many have something allocated.
     ///
     /// What cannot be found out counts as allocated.
     fn holes(&self, start: u64, end: u64, source: &mut Node) -> Result<(u64, u64), Wait> {

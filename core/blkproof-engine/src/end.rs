@@ -1,15 +1,16 @@
 //! The end of jobs, alone and in groups.
 //!
-//! Before a job ends everything it has on its way is carried out, its source is drained and its target
-//! flushed; all that may have to wait. The end itself cannot: filter, bitmap, target and events follow
-//! in one go, so that nobody ever sees a job half ended.
+//! Before a job ends everything it has on its way is carried out, its source is drained and its
+//! target flushed; all that may have to wait. The end itself cannot: filter, bitmap, target and
+//! events follow in one go, so that nobody ever sees a job half ended.
 
 use blkproof_device::{IoError, Wait};
-use blkproof_spec::step::BitmapMode;
+use blkproof_spec::step::{BitmapMode, Sync};
 use blkproof_spec::{JobEnd, JobEvent, JobState};
 
 use crate::job::JobSerial;
 use crate::machine::Machine;
+use crate::runs::Runs;
 
 impl Machine {
     /// Returns the jobs that stand or fall with a job, itself among them, the last created first.
@@ -42,11 +43,12 @@ impl Machine {
         let (source, target) = (job.source, job.target);
         self.drain(|node| node == source || node == target)?;
         let (job, ends) = self.at_work(index);
-        if !job.flushed
-            && let Err(IoError::Wait(wait)) = ends.target.device().flush()
-        {
-            return Err(wait);
-        }
+        job.durable = job.flushed
+            || match ends.target.device().flush() {
+                Ok(()) => true,
+                Err(IoError::Failed(_)) => false,
+                Err(IoError::Wait(wait)) => return Err(wait),
+            };
         Ok(())
     }
 
@@ -98,8 +100,8 @@ impl Machine {
 
     /// Ends a job badly, and cancels all that stand or fall with it. They are quiet.
     ///
-    /// Siblings that still run are seen to abort before the first of them is over; those that had done
-    /// their work abort when it is their turn.
+    /// Siblings that still run are seen to abort before the first of them is over; those that had
+    /// done their work abort when it is their turn.
     pub(crate) fn abort(&mut self, index: usize, end: JobEnd) {
         let this = self.jobs[index].serial;
         let group = self.group(index);
@@ -176,8 +178,8 @@ impl Machine {
         }
     }
 
-    /// Takes away a job's filter, closes its target and decides on its bitmap. `end` is how it ended,
-    /// `None` if it never ran.
+    /// Takes away a job's filter, closes its target and decides on its bitmap. `end` is how it
+    /// ended, `None` if it never ran.
     fn release(&mut self, index: usize, end: Option<JobEnd>) {
         let job = &mut self.jobs[index];
         job.filter_bitmaps.clear();
@@ -196,11 +198,19 @@ impl Machine {
                 bitmap.sync(size);
             }
             (Some(_), BitmapMode::Always) => {
-                bitmap.sync(size);
-                let rest = &job.copier.todo;
-                bitmap
-                    .dirty
-                    .insert_scaled(rest, job.copier.cluster, bitmap.granularity);
+                let copier = &job.copier;
+                let mut rest = Runs::default();
+                if job.durable {
+                    bitmap.sync(size);
+                    rest.insert_scaled(&copier.todo, copier.cluster, bitmap.granularity);
+                } else {
+                    // Unlike QEMU: what may not have reached the target counts as not copied.
+                    bitmap.reclaim();
+                    if matches!(job.sync, Sync::Full | Sync::Top) {
+                        rest = Runs::below(size.div_ceil(bitmap.granularity));
+                    }
+                }
+                bitmap.dirty.insert_scaled(&rest, 1, 1);
                 bitmap
                     .dirty
                     .remove(size.div_ceil(bitmap.granularity), u64::MAX);

@@ -18,14 +18,15 @@ impl Machine {
         self.store().list().contains(name)
     }
 
-    /// Returns the number by which stamped data names a disk; images that are none have no number of
-    /// their own.
+    /// Returns the number by which stamped data names a disk; images that are none have no number
+    /// of their own.
     pub(crate) fn disk_id(&self, name: &ImageName) -> DiskId {
         let index = self.disks.iter().position(|disk| disk == name);
         DiskId(index.map_or(u32::MAX, |index| u32::try_from(index).unwrap_or(u32::MAX)))
     }
 
-    /// Opens an image with its chain. `attach` returns what is open already and is to be used as it is.
+    /// Opens an image with its chain. `attach` returns what is open already and is to be used as it
+    /// is.
     pub(crate) fn open_image(
         &mut self,
         name: &ImageName,

@@ -16,8 +16,8 @@ pub(crate) struct JobSerial(pub(crate) u32);
 
 /// A backup job.
 ///
-/// From its creation to its end its filter lies above the source, and its bitmap is frozen. Source and
-/// target are open only for that time.
+/// From its creation to its end its filter lies above the source, and its bitmap is frozen. Source
+/// and target are open only for that time.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) serial: JobSerial,
@@ -40,8 +40,10 @@ pub(crate) struct Job {
     /// It was an error.
     pub(crate) stopped: bool,
     pub(crate) io_status: IoStatus,
-    /// Its target holds durably what it copied.
+    /// It has copied everything, and its target holds that durably.
     pub(crate) flushed: bool,
+    /// It is about to end, and its target holds durably what it copied.
+    pub(crate) durable: bool,
     pub(crate) end: Option<JobEnd>,
     /// Bitmaps that were added to its filter. They vanish with it.
     pub(crate) filter_bitmaps: Vec<Bitmap>,

@@ -1,13 +1,13 @@
-//! The built-in backup engine: disks, dirty bitmaps, backup jobs and transactions that behave as those
-//! of QEMU 10.0 do.
+//! The built-in backup engine: disks, dirty bitmaps, backup jobs and transactions that behave as
+//! those of QEMU 10.0 do.
 //!
 //! Everything is a state machine that a step advances; nothing runs by itself, so that every
 //! interleaving of guest requests and jobs can be expressed and repeated. The engine works on the
 //! devices of any [`Store`](blkproof_device::Store); only the files of [`Engine`] and
 //! [`ImageInspector`] know the harness.
 //!
-//! Where it is not QEMU: `core/ARCHITECTURE.md` lists the differences. Bitmaps are not stored in images
-//! yet: a persistent bitmap is refused with `unsupported`.
+//! Where it is not QEMU: `core/ARCHITECTURE.md` lists the differences. Bitmaps are not stored in
+//! images yet: a persistent bitmap is refused with `unsupported`.
 
 mod runs;
 

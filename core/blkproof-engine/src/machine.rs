@@ -1,7 +1,7 @@
 //! The engine's state, and what all of its commands have in common.
 //!
-//! Nothing runs by itself. A command that needs a disk to be quiet drains it first: requests in flight
-//! are carried out to their end, or the command is refused.
+//! Nothing runs by itself. A command that needs a disk to be quiet drains it first: requests in
+//! flight are carried out to their end, or the command is refused.
 
 use std::collections::BTreeMap;
 

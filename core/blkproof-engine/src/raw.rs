@@ -6,9 +6,9 @@ use blkproof_spec::{ByteRange, Errno, Geometry, Length, Offset};
 
 /// A raw image.
 ///
-/// It raises `read_aio`, `write_aio` and the two events of a flush. A discard works in clusters of 64
-/// KiB, as it would on a qcow2 image of that cluster size; it is carried out as an unmapping write of
-/// zeroes, because what a file does with a discard is up to the file.
+/// It raises `read_aio`, `write_aio` and the two events of a flush. A discard works in clusters of
+/// 64 KiB, as it would on a qcow2 image of that cluster size; it is carried out as an unmapping
+/// write of zeroes, because what a file does with a discard is up to the file.
 #[derive(Debug)]
 pub(crate) struct Raw<D> {
     file: D,

@@ -8,8 +8,8 @@ use crate::node::Node;
 use crate::runs::Runs;
 
 impl Machine {
-    /// Reports all bitmaps of named nodes, and all jobs. Filters have no name; their bitmaps are not
-    /// reported.
+    /// Reports all bitmaps of named nodes, and all jobs. Filters have no name; their bitmaps are
+    /// not reported.
     pub(crate) fn report(&self, status: &mut Status) {
         for node in self.nodes.iter().filter(|node| node.is_named()) {
             let bitmaps = node.bitmaps.iter().rev();

@@ -1,9 +1,9 @@
 //! Guest requests: state machines, because they can be in flight together with jobs and each other.
 //!
-//! A request that changes data passes the filters of all jobs above its node, outermost first. At each
-//! it copies the clusters it touches that the job still wants, waiting for those that are on their way
-//! already, and fails where that copy fails. Then the request itself is carried out, and at last, well
-//! or not, it is recorded in the node's bitmaps.
+//! A request that changes data passes the filters of all jobs above its node, outermost first. At
+//! each it copies the clusters it touches that the job still wants, waiting for those that are on
+//! their way already, and fails where that copy fails. Then the request itself is carried out, and
+//! at last, well or not, it is recorded in the node's bitmaps.
 //!
 //! Units: per chunk at a filter the lookup, the read, the write and the settling; the request; the
 //! record. Where a request has to wait for a chunk of someone else, its unit is one of that chunk.
@@ -196,8 +196,8 @@ impl Machine {
         }
     }
 
-    /// Does one unit of what a request has to do at the filters from `level` on. Returns `None` where
-    /// nothing is left to be done there.
+    /// Does one unit of what a request has to do at the filters from `level` on. Returns `None`
+    /// where nothing is left to be done there.
     fn guard(&mut self, request: &mut Request, level: usize) -> Option<Unit> {
         let Place::Filter(node, _) = request.place else {
             return None;
@@ -246,8 +246,8 @@ impl Machine {
         request.end(Err(errno));
     }
 
-    /// Starts to save what a request overwrites and a job still wants, or helps on who stands in the
-    /// way. `Nothing` means that the job wants none of it.
+    /// Starts to save what a request overwrites and a job still wants, or helps on who stands in
+    /// the way. `Nothing` means that the job wants none of it.
     fn start_guard(&mut self, request: &mut Request, index: usize) -> Unit {
         let (job, mut ends) = self.at_work(index);
         let clusters = job.copier.clusters(request.op.range());

@@ -101,8 +101,8 @@ impl Runs {
             .map(|&(start, end)| (start.max(from), end))
     }
 
-    /// Puts in what `other` holds, where one of its numbers stands for `from` bytes and one of these
-    /// for `to` bytes: every number whose bytes intersect those of a number of `other`.
+    /// Puts in what `other` holds, where one of its numbers stands for `from` bytes and one of
+    /// these for `to` bytes: every number whose bytes intersect those of a number of `other`.
     pub(crate) fn insert_scaled(&mut self, other: &Self, from: u64, to: u64) {
         for (start, end) in other.iter() {
             let (first, last) = (start.saturating_mul(from), end.saturating_mul(from));

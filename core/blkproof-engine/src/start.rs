@@ -1,7 +1,7 @@
 //! Starting a backup: what is checked, in QEMU's order, and what is made.
 //!
-//! Everything is checked before anything is changed, but for the target image: `mode=create` makes it
-//! before the bitmap is looked at, and leaves it behind where the job is refused then.
+//! Everything is checked before anything is changed, but for the target image: `mode=create` makes
+//! it before the bitmap is looked at, and leaves it behind where the job is refused then.
 
 use blkproof_spec::step::{Backup, BitmapMode, Sync, TargetMode};
 use blkproof_spec::{
@@ -137,8 +137,8 @@ impl Machine {
         Ok(Target::Opened(Box::new(image)))
     }
 
-    /// Makes the image that `drive-backup` makes: of the source's size and, for jobs that do not copy
-    /// everything, backed by what they leave out.
+    /// Makes the image that `drive-backup` makes: of the source's size and, for jobs that do not
+    /// copy everything, backed by what they leave out.
     fn make_target(
         &mut self,
         backup: &Backup,
@@ -302,6 +302,7 @@ impl Machine {
             stopped: false,
             io_status: IoStatus::Ok,
             flushed: false,
+            durable: false,
             end: None,
             filter_bitmaps: Vec::new(),
         });

@@ -1,7 +1,8 @@
 //! Transactions: several actions at one moment, all or none.
 //!
-//! All disks are drained for the whole of it. Actions are prepared in order, and what one did is seen
-//! by the next; then all are committed, or those that were prepared taken back, in reverse order.
+//! All disks are drained for the whole of it. Actions are prepared in order, and what one did is
+//! seen by the next; then all are committed, or those that were prepared taken back, in reverse
+//! order.
 
 use blkproof_spec::step::{CompletionMode, TransactionAction};
 use blkproof_spec::{JobState, Refusal, Reply};

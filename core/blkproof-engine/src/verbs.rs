@@ -45,8 +45,8 @@ impl Machine {
         Err(Refusal::WrongJobState)
     }
 
-    /// Pauses a job. What it has on its way is carried out first; where that waits, the job is paused
-    /// as soon as it is over.
+    /// Pauses a job. What it has on its way is carried out first; where that waits, the job is
+    /// paused as soon as it is over.
     fn pause(&mut self, index: usize) -> Result<(), Refusal> {
         self.accept(index, &[JobState::Running, JobState::Paused])?;
         let job = &mut self.jobs[index];

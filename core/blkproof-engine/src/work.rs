@@ -160,8 +160,8 @@ impl Machine {
         Unit::Done
     }
 
-    /// Copies what is left, as a job does that is cancelled while an error stops it. Speed limits and
-    /// error policies do not count any more.
+    /// Copies what is left, as a job does that is cancelled while an error stops it. Speed limits
+    /// and error policies do not count any more.
     pub(crate) fn copy_rest(&mut self, index: usize) -> Result<(), Wait> {
         let (job, mut ends) = self.at_work(index);
         job.copier.restart();

@@ -43,6 +43,18 @@ struct Naive {
 }
 
 impl Naive {
+    fn new(granularity: u64, size: u64) -> Self {
+        let mut naive = Self {
+            granularity,
+            size,
+            dirty: Vec::new(),
+            successor: None,
+            peak: size,
+        };
+        naive.dirty = vec![false; naive.granules()];
+        naive
+    }
+
     fn granules(&self) -> usize {
         usize::try_from(self.size.div_ceil(self.granularity)).unwrap()
     }
@@ -147,15 +159,7 @@ fn apply(op: &Op, bitmap: &mut Bitmap, naive: &mut Naive) {
 
 fn merge(writes: &[(u64, u64)], granularity: u64, bitmap: &mut Bitmap, naive: &mut Naive) {
     let mut other = Bitmap::new(BitmapName::new("other"), granularity, true, naive.size);
-    let mut plain = Naive {
-        granularity,
-        size: naive.size,
-        dirty: Vec::new(),
-        successor: None,
-        peak: naive.size,
-    };
-    plain.resize(naive.size);
-    plain.dirty.fill(false);
+    let mut plain = Naive::new(granularity, naive.size);
     for &(start, len) in writes {
         let start = start.min(naive.size);
         let range = ByteRange::new(start, len.min(naive.size - start));
@@ -168,12 +172,13 @@ fn merge(writes: &[(u64, u64)], granularity: u64, bitmap: &mut Bitmap, naive: &m
 
 proptest! {
     #[test]
-    fn bitmaps_equal_their_naive_twin(bits in 9_u32..14, ops in prop::collection::vec(op(), 0..40)) {
+    fn bitmaps_equal_their_naive_twin(
+        bits in 9_u32..14,
+        ops in prop::collection::vec(op(), 0..40),
+    ) {
         let granularity = 1 << bits;
         let mut bitmap = Bitmap::new(BitmapName::new("b"), granularity, true, SIZE);
-        let mut naive = Naive { granularity, size: SIZE, dirty: Vec::new(), successor: None, peak: SIZE };
-        naive.resize(SIZE);
-        naive.dirty.fill(false);
+        let mut naive = Naive::new(granularity, SIZE);
         for op in &ops {
             apply(op, &mut bitmap, &mut naive);
             let seen: Vec<bool> = (0..naive.granules() as u64)

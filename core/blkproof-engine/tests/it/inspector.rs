@@ -78,7 +78,8 @@ fn images_of_the_engine_are_sound_and_damaged_ones_are_not() {
         let found = open(&bench, name, format).soundness().unwrap();
         assert_eq!((found.errors, found.leaks), (Vec::new(), 0), "{name}");
     }
-    // The first refcount block of a small image is its third cluster, with the header's count first.
+    // The first refcount block of a small image is its third cluster, with the header's count
+    // first.
     let mut device = bench.store.plain(&ImageName::new("inc0")).unwrap();
     let zeroes = [0; 2];
     device

@@ -311,6 +311,20 @@ fn bitmap_modes_decide_what_becomes_of_the_bitmap() {
 }
 
 #[test]
+fn what_did_not_reach_the_target_durably_counts_as_not_copied() {
+    for (sync, count) in [("bitmap", "3M"), ("full", "4M")] {
+        on_data(&format!(
+            "fault t.file error errno=EIO iotype=flush
+            backup drive0 {sync} bitmap=b bitmap-mode=always to=t format=raw expect=failed(EIO)
+            check event drive0 error side=write action=report
+            check event drive0 completed len={len} offset={len} error=EIO
+            check bitmap drive0 b count={count} busy=no",
+            len = if sync == "full" { "4M" } else { "3M" },
+        ));
+    }
+}
+
+#[test]
 fn the_speed_limit_lives_on_virtual_time() {
     on_data(
         "backup drive0 full to=t job=j speed=1M start

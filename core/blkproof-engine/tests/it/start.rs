@@ -4,21 +4,34 @@ use crate::bench::{both, on_disk, run};
 
 #[test]
 fn bitmap_arguments_are_checked_in_order() {
-    both(
-        "1M",
-        "bitmap add drive0 b
-        create t 1M qcow2
-        backup drive0 incremental to=t mode=existing expect=refused(bitmap-required)
-        backup drive0 bitmap to=t mode=existing expect=refused(bitmap-required)
-        backup drive0 incremental bitmap=no bitmap-mode=never to=t mode=existing expect=refused(bitmap-mode-not-on-success)
-        backup drive0 full bitmap=no to=t mode=existing expect=refused(backup-bitmap-not-found)
-        backup drive0 full bitmap=b to=t mode=existing expect=refused(bitmap-mode-required)
-        backup drive0 none bitmap=b bitmap-mode=always to=t mode=existing expect=refused(bitmap-with-sync-none)
-        backup drive0 full bitmap=b bitmap-mode=never to=t mode=existing expect=refused(bitmap-mode-never-useless)
-        backup drive0 full bitmap-mode=always to=t mode=existing expect=refused(bitmap-mode-without-bitmap)
-        check no-jobs
-        check bitmap drive0 b busy=no",
-    );
+    let cases = [
+        ("incremental", "bitmap-required"),
+        ("bitmap", "bitmap-required"),
+        (
+            "incremental bitmap=no bitmap-mode=never",
+            "bitmap-mode-not-on-success",
+        ),
+        ("full bitmap=no", "backup-bitmap-not-found"),
+        ("full bitmap=b", "bitmap-mode-required"),
+        ("none bitmap=b bitmap-mode=always", "bitmap-with-sync-none"),
+        (
+            "full bitmap=b bitmap-mode=never",
+            "bitmap-mode-never-useless",
+        ),
+        ("full bitmap-mode=always", "bitmap-mode-without-bitmap"),
+    ];
+    for (arguments, why) in cases {
+        both(
+            "1M",
+            &format!(
+                "bitmap add drive0 b
+                create t 1M qcow2
+                backup drive0 {arguments} to=t mode=existing expect=refused({why})
+                check no-jobs
+                check bitmap drive0 b busy=no"
+            ),
+        );
+    }
 }
 
 #[test]
