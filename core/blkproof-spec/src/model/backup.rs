@@ -37,7 +37,11 @@ impl Model {
         self.find_out(backup, seen.reply);
         match self.plan(backup) {
             Err(refused) => {
-                if !self.cannot_drain(seen) {
+                let by_fault = seen.reply == Reply::Refused(Refusal::ImageUnreadable)
+                    && fired_on(seen, |name| {
+                        *name == backup.target || self.target_reaches(backup, name)
+                    });
+                if !self.cannot_drain(seen) && !by_fault {
                     refusal_harmless::check(&refused.why, seen.reply, out);
                 }
                 self.refuse_backup(backup, refused);
@@ -116,10 +120,7 @@ impl Model {
         let met = |name: &ImageName| {
             *name == backup.target
                 || self.on_chain(plan.source, name)
-                || self
-                    .images
-                    .find(&backup.target)
-                    .is_some_and(|target| self.on_chain(target, name))
+                || self.target_reaches(backup, name)
         };
         failed
             && !ran
@@ -130,6 +131,13 @@ impl Model {
                 };
                 said && met(&firing.place.image)
             })
+    }
+
+    /// Tells whether the image of this name lies below the target that is there already.
+    fn target_reaches(&self, backup: &Backup, name: &ImageName) -> bool {
+        self.images
+            .find(&backup.target)
+            .is_some_and(|target| self.on_chain(target, name))
     }
 
     /// Adds an image that holds nothing.
@@ -302,6 +310,13 @@ impl Model {
             }
         }
     }
+}
+
+/// Tells whether a fault made a request to one of these images fail.
+fn fired_on(seen: &Observation<'_>, met: impl Fn(&ImageName) -> bool) -> bool {
+    seen.fired
+        .iter()
+        .any(|firing| firing.errno.is_some() && met(&firing.place.image))
 }
 
 /// Returns the clusters that an image surely has allocated, and those that it may have besides.

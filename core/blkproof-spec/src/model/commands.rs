@@ -413,7 +413,12 @@ impl Model {
         let found = self.images.find(name);
         let why = match found {
             None => Some(Refusal::ImageMissing.into()),
-            Some(id) if self.is_open(id) => Some(Refusal::ImageInUse.into()),
+            Some(id) if self.is_open(id) => {
+                let also = self.refuse_base(id, backing).unwrap_or_default();
+                let mut any_of = vec![Refusal::ImageInUse];
+                any_of.extend(also.any_of);
+                Some(any_of.as_slice().into())
+            }
             Some(id) => self.refuse_base(id, backing),
         };
         if self.admit_command(why, seen, out)
@@ -426,10 +431,14 @@ impl Model {
 
     /// Returns why an image cannot have this backing file. QEMU does not look at it.
     fn refuse_base(&self, id: ImageId, backing: Option<&ImageName>) -> Option<Refusals> {
-        let backing = backing?;
         if self.images.get(id).geometry.format == Format::Raw {
-            return Some(Refusals::any());
+            let why = Refusals::any();
+            return Some(match backing {
+                Some(_) => why,
+                None => why.or_done(),
+            });
         }
+        let backing = backing?;
         match self.images.find(backing) {
             None => Some(Refusals::from(Refusal::ImageMissing).or_done()),
             Some(base) if self.images.reaches(base, id) => Some(Refusals::any().or_done()),

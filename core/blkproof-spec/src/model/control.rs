@@ -218,7 +218,6 @@ impl Model {
         self.jobs.clear();
         let disks: Vec<ImageId> = self.images.disks().map(|(disk, _)| disk).collect();
         for disk in disks {
-            self.drained(disk);
             let size = self.images.get(disk).size();
             for bitmap in &mut self.bitmaps {
                 if bitmap.owner == Owner::Disk(disk) {
@@ -226,7 +225,7 @@ impl Model {
                 }
             }
         }
-        self.flights.clear();
+        self.abandon();
         self.bitmaps.retain(|bitmap| bitmap.persistent);
     }
 }

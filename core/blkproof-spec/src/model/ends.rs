@@ -122,7 +122,7 @@ impl Model {
             return;
         }
         let point = &self.points[job.point];
-        let certain = job.extra.is_empty();
+        let certain = job.restores || job.extra.is_empty();
         let whole = job.must.covers(image.whole());
         let demand = Demand {
             target: Target::Image(image.name.clone()),

@@ -17,7 +17,7 @@ use crate::property::{
     no_crash, refusal_harmless,
 };
 use crate::reply::{Refusal, Reply};
-use crate::step::{At, GuestOp, StepNumber};
+use crate::step::{At, GuestOp, StepNumber, Sync};
 use crate::units::ByteRange;
 
 /// The longest request that the block layer takes, in bytes.
@@ -306,9 +306,18 @@ impl Model {
 
     /// Counts a change of the disk, and returns the moment after it.
     fn change(&mut self, disk: ImageId, range: ByteRange) -> u64 {
+        let image = self.images.get(disk);
+        let (size, clusters) = (image.size(), range.outward(image.cluster()));
         for job in &mut self.jobs {
             if job.source == disk && job.is_active() {
                 job.touched.insert(range);
+                if job.sync == Sync::Top {
+                    // The job may find allocated what was not so at its point in time.
+                    let found = RangeSet::of(clusters).outward(size, job.cluster);
+                    for range in found.iter() {
+                        job.extra.extend(job.must.gaps(range));
+                    }
+                }
             }
         }
         let image = self.images.get_mut(disk);
@@ -522,6 +531,13 @@ impl Model {
         }
         flights.retain(|flight| flight.id.is_some() || !flight.done);
         self.flights = flights;
+    }
+
+    /// Takes in that nobody will ever tell how the requests in flight ended.
+    pub(super) fn abandon(&mut self) {
+        for flight in std::mem::take(&mut self.flights) {
+            self.land(&flight, None);
+        }
     }
 
     fn judge_read(&mut self, disk: ImageId, range: ByteRange, data: &[u8], out: &mut Judgement) {
