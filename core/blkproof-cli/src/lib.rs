@@ -77,3 +77,8 @@ fn usage(error: &clap::Error) -> Exit {
         Exit::Held
     }
 }
+
+/// The README's example in Rust, which is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

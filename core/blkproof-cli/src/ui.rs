@@ -13,10 +13,9 @@ use crate::exit::Exit;
 use crate::json::Record;
 
 /// Where the program prints, and in which form.
-#[derive(Debug)]
 pub(crate) struct Ui {
-    out: AutoStream<io::Stdout>,
-    err: AutoStream<io::Stderr>,
+    out: Box<dyn Write>,
+    err: Box<dyn Write>,
     json: bool,
     program: String,
 }
@@ -31,8 +30,8 @@ impl Ui {
         };
         let program = program.map_or("blkproof".into(), |name| name.to_string_lossy());
         Self {
-            out: AutoStream::new(io::stdout(), choice),
-            err: AutoStream::new(io::stderr(), choice),
+            out: Box::new(AutoStream::new(io::stdout(), choice)),
+            err: Box::new(AutoStream::new(io::stderr(), choice)),
             json,
             program: quoted(&program),
         }
@@ -91,6 +90,15 @@ impl Ui {
     }
 }
 
+impl fmt::Debug for Ui {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ui")
+            .field("json", &self.json)
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Returns a word as a shell has to see it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+,:@%".contains(c);
@@ -101,15 +109,4 @@ fn quoted(word: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_reach_the_shell_as_they_are() {
-        assert_eq!(quoted("blkproof-out/case-1.blk"), "blkproof-out/case-1.blk");
-        assert_eq!(quoted("my disks/a.blk"), "'my disks/a.blk'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("$HOME"), "'$HOME'");
-    }
-}
+pub(crate) mod tests;

@@ -61,3 +61,33 @@ impl Plan {
         &self.profiles[index]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use blkproof::generate::Profile;
+    use blkproof::text;
+
+    use super::{End, Plan};
+
+    #[test]
+    fn cases_take_turns_through_the_profiles_and_survive_being_written_down() {
+        let plan = Plan {
+            seed: 3,
+            profiles: Profile::ALL.to_vec(),
+            end: End::After(Duration::from_secs(1)),
+        };
+        for number in 0..400 {
+            let scenario = plan.case(number);
+            let printed = text::print(&scenario);
+            assert_eq!(
+                text::parse(printed.as_bytes()).as_ref(),
+                Ok(&scenario),
+                "{printed}"
+            );
+        }
+        assert_eq!(plan.file_name(0), "small-seed3-case0.blk");
+        assert_eq!(plan.file_name(6), "transactions-seed3-case6.blk");
+    }
+}

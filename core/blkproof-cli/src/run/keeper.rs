@@ -98,3 +98,6 @@ impl Watcher for Keeper<'_> {
         self.progress.show(cases, self.ui);
     }
 }
+
+#[cfg(test)]
+mod tests;

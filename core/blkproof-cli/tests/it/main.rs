@@ -6,6 +6,8 @@ mod program;
 
 mod format;
 
+mod readme;
+
 mod replay;
 
 mod run;

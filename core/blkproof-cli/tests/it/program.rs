@@ -90,3 +90,27 @@ impl Ran {
         lines.collect()
     }
 }
+
+/// The text without the counts of what was compared: they change with how thoroughly is looked.
+pub(crate) fn without_counts(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let line = ["\"comparisons\":", "\"bytes_compared\":"]
+            .iter()
+            .fold(line.to_owned(), |line, name| without_number(&line, name));
+        match line.rsplit_once(" steps, ") {
+            Some((before, _)) if line.starts_with("ok ") => format!("{before} steps, ...)\n"),
+            _ => format!("{line}\n"),
+        }
+    });
+    lines.collect()
+}
+
+fn without_number(line: &str, name: &str) -> String {
+    match line.split_once(name) {
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{before}{name}0{rest}")
+        }
+        None => line.to_owned(),
+    }
+}
