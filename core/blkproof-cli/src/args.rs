@@ -42,8 +42,8 @@ pub(crate) enum Command {
     /// Replay the corpora, then run a campaign of made-up scenarios.
     ///
     /// Case N of a campaign follows from the seed, the profile and N alone, so the same cases are
-    /// judged whatever the number of threads; --seconds only decides how many. A scenario that fails
-    /// is written to the --out folder before anything is said about it.
+    /// judged whatever the number of threads; --seconds only decides how many. A scenario that
+    /// fails is written to the --out folder before anything is said about it.
     #[command(after_help = RUN_EXAMPLE)]
     Run(RunArgs),
     /// Replay scenario files and compare each with its stated expectation.
@@ -106,7 +106,7 @@ pub(crate) struct RunArgs {
     /// The seed of the campaign: decimal, or hexadecimal after 0x.
     #[arg(long, value_name = "X", default_value_t, allow_negative_numbers = true)]
     pub(crate) seed: Seed,
-    /// How the scenarios lean; may be given several times, then the cases take turns [default: all].
+    /// How the scenarios lean; given several times, the cases take turns [default: all].
     #[arg(long, value_name = "P", value_parser = ProfileName::parser())]
     pub(crate) profile: Vec<ProfileName>,
     /// How many threads judge cases [default: one per processor].

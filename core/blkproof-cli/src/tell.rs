@@ -73,7 +73,7 @@ fn not_judged(why: &NotJudged) -> String {
         }
         NotJudged::NotOpened(message) => {
             format!(
-                "it counts for nothing: faults kept the disks from being opened or closed: {message}"
+                "it counts for nothing: faults prevented opening or closing the disks: {message}"
             )
         }
         other => format!("it counts for nothing: {other:?}"),

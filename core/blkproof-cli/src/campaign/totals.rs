@@ -109,8 +109,8 @@ impl Totals {
         }
     }
 
-    /// Mixes a digest in. The order does not matter, since threads finish in any order; the number of
-    /// the case is part of what was hashed, so that two cases cannot stand for each other.
+    /// Mixes a digest in. The order does not matter, since threads finish in any order; the number
+    /// of the case is part of what was hashed, so that two cases cannot stand for each other.
     fn mix(&mut self, digest: &[u8; 32]) {
         for (mixed, byte) in self.digest.iter_mut().zip(digest) {
             *mixed ^= byte;

@@ -15,7 +15,7 @@ pub(crate) struct Folder {
     pub(crate) all: u64,
 }
 
-/// Replays every scenario below `corpora`; says something only of those that do not end as they state.
+/// Replays every scenario below `corpora`; tells only of those that do not end as they state.
 pub(super) fn replay(corpora: &Path, ui: &mut Ui) -> Result<(Vec<Folder>, Exit), Error> {
     let mut folders: Vec<Folder> = Vec::new();
     let paths: [PathBuf; 1] = [corpora.to_owned()];
