@@ -133,11 +133,13 @@ pub(crate) struct Bitmap {
     pub(crate) track: Track,
     /// What records in its place while a job holds it.
     pub(crate) successor: Option<Track>,
+    /// An earlier action of the transaction under way removed it: nobody can use it any more.
+    pub(crate) removed: bool,
 }
 
 impl Bitmap {
     pub(crate) fn busy(&self) -> bool {
-        self.successor.is_some()
+        self.successor.is_some() || self.removed
     }
 
     /// Returns the track that records now.

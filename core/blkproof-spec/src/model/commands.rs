@@ -206,6 +206,7 @@ impl Model {
                 inconsistent: false,
                 track: Track::new(!disabled, moment, size),
                 successor: None,
+                removed: false,
             });
             return;
         }
@@ -214,6 +215,7 @@ impl Model {
         };
         match &step.command {
             BitmapCommand::Add { .. } => {}
+            BitmapCommand::Remove if self.scope.transaction => self.bitmaps[index].removed = true,
             BitmapCommand::Remove => {
                 self.bitmaps.remove(index);
             }

@@ -45,6 +45,7 @@ impl Model {
         ) && seen.fired.iter().any(|firing| firing.errno.is_some());
         if refused.is_none() && !by_fault {
             answers_exact::reply(About::Step, Fact::Reply(Reply::Done), seen.reply, out);
+            self.bitmaps.retain(|bitmap| !bitmap.removed);
             for index in jobs..self.jobs.len() {
                 self.blame_job(index, false, seen.fired);
             }

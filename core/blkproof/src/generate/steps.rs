@@ -4,7 +4,9 @@ mod faults;
 
 mod jobs;
 
-use blkproof_spec::step::{Action, BitmapCommand, BitmapStep, GuestOp, TransactionAction, Work};
+use blkproof_spec::step::{
+    Action, BitmapCommand, BitmapStep, CompletionMode, GuestOp, TransactionAction, Work,
+};
 use blkproof_spec::{BitmapName, Content, Length, RequestId, Units};
 
 use super::plan::{Plan, Tracked};
@@ -32,6 +34,9 @@ pub(super) fn next(plan: &mut Plan, choices: &mut Choices, profile: &Profile) {
         3 => jobs::full(plan, disk, choices),
         4 => jobs::incremental(plan, disk, choices),
         5 => jobs::work(plan, disk, choices),
+        6 if choices.chance(35) && !plan.disks[disk].bitmaps.is_empty() => {
+            bitmap_transaction(plan, disk, choices);
+        }
         6 => jobs::transaction(plan, choices),
         7 => faults::fault(plan, disk, choices),
         8 => in_flight(plan, disk, choices, profile),
@@ -96,29 +101,48 @@ fn resize(plan: &mut Plan, disk: usize, choices: &mut Choices) {
 }
 
 fn bitmap(plan: &mut Plan, disk: usize, choices: &mut Choices) {
-    let known = plan.disks[disk].bitmaps.clone();
-    let Some(tracked) = choices.maybe_pick(&known) else {
+    if plan.disks[disk].bitmaps.is_empty() || choices.chance(10) {
         return add_bitmap(plan, disk, choices);
+    }
+    let step = bitmap_command(plan, disk, choices);
+    if step.command == BitmapCommand::Remove {
+        let bitmaps = &mut plan.disks[disk].bitmaps;
+        bitmaps.retain(|kept| kept.name != step.name);
+    }
+    plan.push(Action::Bitmap(step));
+}
+
+/// Makes up a command to one of the disk's bitmaps; there is one.
+fn bitmap_command(plan: &Plan, disk: usize, choices: &mut Choices) -> BitmapStep {
+    let known = &plan.disks[disk].bitmaps;
+    let name = choices.pick(known).name.clone();
+    let command = match choices.below(9) {
+        0 | 1 => BitmapCommand::Disable,
+        2..=4 => BitmapCommand::Enable,
+        5 => BitmapCommand::Clear,
+        6 => BitmapCommand::Remove,
+        _ => BitmapCommand::Merge {
+            sources: vec![(None, choices.pick(known).name.clone())],
+        },
     };
-    let name = tracked.name.clone();
-    let command = match choices.below(10) {
-        0 => return add_bitmap(plan, disk, choices),
-        1 | 2 => BitmapCommand::Disable,
-        3..=5 => BitmapCommand::Enable,
-        6 => BitmapCommand::Clear,
-        7 => {
-            plan.disks[disk].bitmaps.retain(|kept| kept.name != name);
-            BitmapCommand::Remove
-        }
-        _ => {
-            let source = choices.pick(&known).name.clone();
-            BitmapCommand::Merge {
-                sources: vec![(None, source)],
-            }
-        }
-    };
-    let at = plan.disks[disk].at(choices);
-    plan.push(Action::Bitmap(BitmapStep { at, name, command }));
+    BitmapStep {
+        at: plan.disks[disk].at(choices),
+        name,
+        command,
+    }
+}
+
+/// Several bitmap commands at one moment, taken back as often as not.
+fn bitmap_transaction(plan: &mut Plan, disk: usize, choices: &mut Choices) {
+    let count = choices.between(1, 4);
+    let mut actions: Vec<_> = (0..count)
+        .map(|_| TransactionAction::Bitmap(bitmap_command(plan, disk, choices)))
+        .collect();
+    if choices.chance(50) {
+        actions.push(TransactionAction::Abort);
+    }
+    let mode = CompletionMode::Individual;
+    plan.push(Action::Transaction { actions, mode });
 }
 
 fn add_bitmap(plan: &mut Plan, disk: usize, choices: &mut Choices) {
