@@ -44,7 +44,7 @@ impl Model {
                 if !self.cannot_drain(seen) && !by_fault {
                     refusal_harmless::check(&refused.why, seen.reply, out);
                 }
-                self.refuse_backup(backup, refused);
+                self.refuse_backup(backup, refused, by_fault);
                 self.scope.refused = true;
             }
             Ok(_) if self.cannot_drain(seen) => self.scope.refused = true,
@@ -90,9 +90,12 @@ impl Model {
     }
 
     /// Takes in what a refused backup leaves behind.
-    pub(super) fn refuse_backup(&mut self, backup: &Backup, refused: Refused) {
+    pub(super) fn refuse_backup(&mut self, backup: &Backup, refused: Refused, by_fault: bool) {
         if let Some((geometry, backing)) = refused.leaves {
-            self.make_image(&backup.target, geometry, backing);
+            let id = self.make_image(&backup.target, geometry, backing);
+            if by_fault {
+                self.images.get_mut(id).presence = Presence::Unknown;
+            }
         }
         self.scope.rolled_back.extend(refused.job);
     }

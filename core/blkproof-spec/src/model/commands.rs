@@ -417,9 +417,12 @@ impl Model {
             None => Some(Refusal::ImageMissing.into()),
             Some(id) if self.is_open(id) => {
                 let also = self.refuse_base(id, backing).unwrap_or_default();
-                let mut any_of = vec![Refusal::ImageInUse];
-                any_of.extend(also.any_of);
-                Some(any_of.as_slice().into())
+                let mut why = Refusals {
+                    or_done: false,
+                    ..also
+                };
+                why.any_of.insert(0, Refusal::ImageInUse);
+                Some(why)
             }
             Some(id) => self.refuse_base(id, backing),
         };

@@ -2,6 +2,7 @@
 
 use super::Model;
 use super::backup::Company;
+use super::images::{ImageId, Presence};
 use super::judgement::{About, Fact, Judgement, Observation};
 use super::names::Refusals;
 use crate::property::{answers_exact, refusal_harmless};
@@ -36,6 +37,8 @@ impl Model {
             shared: backups > 1,
         };
         let (bitmaps, jobs, points) = (self.bitmaps.clone(), self.jobs.len(), self.points.len());
+        let images = self.images.count();
+        let unknown = self.names_unknown(actions);
         let refused = actions
             .iter()
             .find_map(|action| self.prepare(number, action, company).err());
@@ -43,7 +46,7 @@ impl Model {
             seen.reply,
             Reply::Failed(_) | Reply::Refused(Refusal::ImageUnreadable)
         ) && seen.fired.iter().any(|firing| firing.errno.is_some());
-        if refused.is_none() && !by_fault {
+        if refused.is_none() && !by_fault && !(unknown && seen.reply != Reply::Done) {
             answers_exact::reply(About::Step, Fact::Reply(Reply::Done), seen.reply, out);
             self.bitmaps.retain(|bitmap| !bitmap.removed);
             for index in jobs..self.jobs.len() {
@@ -51,8 +54,12 @@ impl Model {
             }
             return;
         }
+        if by_fault {
+            self.doubt_images(images);
+        }
         if let Some(why) = refused
             && !by_fault
+            && !unknown
         {
             refusal_harmless::check(&why, seen.reply, out);
         }
@@ -61,6 +68,24 @@ impl Model {
         let rolled_back = self.jobs.drain(jobs..).map(|job| job.name);
         self.scope.rolled_back.extend(rolled_back);
         self.points.truncate(points);
+    }
+
+    /// Tells whether a backup's target may or may not be there, so that the answer cannot be told.
+    fn names_unknown(&self, actions: &[TransactionAction]) -> bool {
+        actions.iter().any(|action| match action {
+            TransactionAction::Backup(backup) => self
+                .images
+                .find(&backup.target)
+                .is_some_and(|id| self.images.get(id).presence == Presence::Unknown),
+            _ => false,
+        })
+    }
+
+    /// Leaves open whether the images made since there were this many are there.
+    fn doubt_images(&mut self, first: u32) {
+        for index in first..self.images.count() {
+            self.images.get_mut(ImageId(index)).presence = Presence::Unknown;
+        }
     }
 
     /// Does what an action's preparation does; later actions see it.
@@ -86,7 +111,7 @@ impl Model {
                 }
                 Err(refused) => {
                     let why = refused.why.clone();
-                    self.refuse_backup(backup, refused);
+                    self.refuse_backup(backup, refused, false);
                     Err(why)
                 }
             },
