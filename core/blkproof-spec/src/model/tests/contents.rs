@@ -1,0 +1,193 @@
+//! Contents: restore points, what is demanded, and what wrong bytes break.
+
+use super::{K, M, Stage, add, create, disk, finish, full, increment, read, success, write};
+use crate::content::{Bytes, DiskId, WriteNumber};
+use crate::model::{Demand, Observation, Scope, Target};
+use crate::property::Property::{
+    GuestReadsWrites, PointInTime, RestoreExact, RestorePointsSurvive,
+};
+use crate::reply::Reply;
+use crate::step::{Action, Check, Reference};
+use crate::units::{ByteRange, Length};
+
+fn stamp(step: u32) -> Bytes {
+    Bytes::Stamp {
+        disk: DiskId(0),
+        write: WriteNumber(step),
+    }
+}
+
+fn bytes(parts: &[(Bytes, u64, usize)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (bytes, at, len) in parts {
+        let mut part = vec![0; *len];
+        bytes.generate(*at, &mut part);
+        out.extend(part);
+    }
+    out
+}
+
+fn contents(stage: &Stage) -> Vec<Demand> {
+    let demands = stage.said.demands.iter();
+    demands
+        .filter(|demand| demand.scope != Scope::Allocation)
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn a_read_is_judged_sector_by_sector() {
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&write(512, 512), &[]);
+    let data = bytes(&[
+        (Bytes::ZERO, 0, 512),
+        (stamp(1), 512, 512),
+        (Bytes::ZERO, 1024, 512),
+    ]);
+    let show = |stage: &mut Stage, data: &[u8]| {
+        let seen = Observation {
+            data,
+            ..Observation::of(Reply::Done)
+        };
+        stage.show(&read(0, 1536), &seen);
+        stage.broken()
+    };
+    assert_eq!(show(&mut stage, &data), []);
+    let mut wrong = data.clone();
+    wrong[1300] = 1;
+    assert_eq!(show(&mut stage, &wrong), [GuestReadsWrites]);
+    let mismatch = &stage.said.violations[0].mismatches[0];
+    assert_eq!(mismatch.range, ByteRange::new(1024, 512));
+    assert_eq!(mismatch.expected, [Bytes::ZERO]);
+    assert_eq!(show(&mut stage, &data[..512]), [GuestReadsWrites]);
+}
+
+#[test]
+fn an_increment_over_its_base_is_a_restore_point() {
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&write(0, 64 * K), &[]);
+    stage.done(&finish(full("full")), &success("d", M));
+    assert_eq!(contents(&stage)[0].scope, Scope::Whole);
+    stage.done(&add("b", None), &[]);
+    stage.done(&write(128 * K, 64 * K), &[]);
+    stage.done(&create("inc", M, 64 * K, Some("full")), &[]);
+    stage.done(&finish(increment("inc")), &success("d", 64 * K));
+    let demand = contents(&stage)[0].clone();
+    assert_eq!(demand.target, Target::Image("inc".into()));
+    let copied = ByteRange::new(128 * K, 64 * K);
+    assert_eq!(demand.scope, Scope::Within(vec![copied]));
+    assert_eq!(stage.model.expected_nonzero(&demand), [copied]);
+    let points: Vec<_> = stage
+        .model
+        .restore_points()
+        .map(|(image, _)| image.as_str().to_owned())
+        .collect();
+    assert_eq!(points, ["full", "inc"]);
+
+    // Both restore points and the disk are looked at in the end.
+    stage.said.clear();
+    stage.model.finish(&mut stage.said);
+    let demands = contents(&stage);
+    assert_eq!(demands.len(), 3);
+    assert_eq!(demands[2].property, RestorePointsSurvive);
+    let all = [ByteRange::new(0, 64 * K), copied];
+    assert_eq!(stage.model.expected_nonzero(&demands[2]), all);
+    let right = bytes(&[(stamp(1), 0, 65536)]);
+    stage.model.compare(&demands[2], 0, &right, &mut stage.said);
+    assert_eq!(stage.said.violations, []);
+}
+
+#[test]
+fn a_gap_in_the_record_makes_no_restore_point() {
+    use crate::step::BitmapCommand::{Disable, Enable};
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&finish(full("full")), &success("d", M));
+    stage.done(&add("b", None), &[]);
+    stage.done(&super::bitmap("b", Disable), &[]);
+    stage.done(&write(0, 512), &[]);
+    stage.done(&super::bitmap("b", Enable), &[]);
+    stage.done(&create("inc", M, 64 * K, Some("full")), &[]);
+    stage.done(&finish(increment("inc")), &success("d", 0));
+    assert_eq!(stage.model.restore_points().count(), 1);
+}
+
+#[test]
+fn later_writes_in_a_target_break_the_point_in_time() {
+    use crate::status::JobState::{Concluded, Created, Null, Pending, Running, Waiting};
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&write(0, 512), &[]);
+    let begun = super::states("d", &[Created, Running]);
+    stage.done(&super::start(full("full")), &begun);
+    stage.done(&write(0, 512), &[]);
+    let mut ended = super::states("d", &[Waiting, Pending]);
+    ended.push(super::completed("d", M, M, None));
+    ended.extend(super::states("d", &[Concluded, Null]));
+    let finish = Action::Finish {
+        job: super::job("d"),
+    };
+    stage.done(&finish, &ended);
+    let demands = contents(&stage);
+    let image = demands
+        .iter()
+        .find(|demand| demand.property == RestoreExact)
+        .unwrap();
+    let (old, new) = (stamp(1), stamp(3));
+    let good = bytes(&[(old, 0, 512)]);
+    stage.model.compare(image, 0, &good, &mut stage.said);
+    assert_eq!(stage.broken(), []);
+    let late = bytes(&[(new, 0, 512)]);
+    stage.model.compare(image, 0, &late, &mut stage.said);
+    assert_eq!(stage.broken(), [RestoreExact, PointInTime]);
+}
+
+#[test]
+fn an_image_equals_what_the_disk_held_at_a_job() {
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&write(0, 512), &[]);
+    stage.done(&finish(full("full")), &success("d", M));
+    stage.done(&write(0, 512), &[]);
+    let check = |equals| Check::Image {
+        image: "full".into(),
+        equals,
+    };
+    let point = Reference::Point {
+        disk: "d".into(),
+        job: super::job("d"),
+    };
+    let old = bytes(&[(stamp(1), 0, 512)]);
+    for (equals, holds) in [(point, true), (Reference::Now("d".into()), false)] {
+        stage.said.clear();
+        stage.model.check(&check(equals), &mut stage.said);
+        let demand = contents(&stage)[0].clone();
+        assert_eq!(demand.size, Length(M));
+        stage.model.compare(&demand, 0, &old, &mut stage.said);
+        assert_eq!(stage.said.violations.is_empty(), holds);
+    }
+    stage.said.clear();
+    stage
+        .model
+        .check(&check(Reference::Now("nothing".into())), &mut stage.said);
+    assert_eq!(stage.broken(), [RestoreExact]);
+}
+
+#[test]
+fn what_cannot_be_detected_is_not_judged() {
+    use crate::fault::{IoType, Verdict};
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    let fired = [crate::fault::Firing {
+        errno: None,
+        verdict: Verdict::Silent,
+        ..super::firing("d", IoType::Read, crate::Errno::EIO)
+    }];
+    let data = vec![7; 512];
+    let seen = Observation {
+        fired: &fired,
+        data: &data,
+        ..Observation::of(Reply::Done)
+    };
+    stage.show(&read(0, 512), &seen);
+    assert_eq!(stage.said.violations, []);
+    assert!(stage.model.is_undetectable());
+    stage.model.finish(&mut stage.said);
+    assert_eq!(stage.said.demands, []);
+}
