@@ -4,7 +4,7 @@
 //!
 //! - `seed/judged`: `incremental_simple` of the seed corpus as it stands, less its digests (hashing
 //!   3 x 64 MiB is not what is measured);
-//! - `shape/judged`: the same shape without the reference backups, against `shape/floor`, which sets,
+//!   3 x 64 MiB is not what is measured);
 //!   copies and compares as many bytes and does nothing else;
 //! - `size/...`: the same small steps on disks of 64 MiB, 1 TiB and 16 TiB;
 //! - `steps/...`: 10, 100, 1,000 and 10,000 steps, per step;
