@@ -24,6 +24,8 @@ mod names;
 
 mod guest;
 
+mod flight;
+
 mod commands;
 
 mod plan;
@@ -69,7 +71,7 @@ use crate::step::{Action, Run, StepNumber, Work};
 use bitmaps::{Bitmap, Owner};
 use cleanup::Cleanup;
 use ends::Remainder;
-use guest::Flight;
+use flight::Flight;
 use images::{ImageId, Images};
 use jobs::{Job, Point, RestorePoint};
 

@@ -37,10 +37,12 @@ impl Model {
         self.find_out(backup, seen.reply);
         match self.plan(backup) {
             Err(refused) => {
-                let by_fault = seen.reply == Reply::Refused(Refusal::ImageUnreadable)
-                    && fired_on(seen, |name| {
-                        *name == backup.target || self.target_reaches(backup, name)
-                    });
+                let by_fault = matches!(
+                    seen.reply,
+                    Reply::Failed(_) | Reply::Refused(Refusal::ImageUnreadable)
+                ) && fired_on(seen, |name| {
+                    *name == backup.target || self.target_reaches(backup, name)
+                });
                 if !self.cannot_drain(seen) && !by_fault {
                     refusal_harmless::check(&refused.why, seen.reply, out);
                 }

@@ -1,7 +1,7 @@
 //! Which requests and jobs a fault may have hit.
 
 use super::Model;
-use super::guest::Flight;
+use super::flight::Flight;
 use super::images::ImageId;
 use super::judgement::Observation;
 use crate::errno::Errno;
