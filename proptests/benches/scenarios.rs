@@ -4,8 +4,8 @@
 //!
 //! - `seed/judged`: `incremental_simple` of the seed corpus as it stands, less its digests (hashing
 //!   3 x 64 MiB is not what is measured);
-//!   3 x 64 MiB is not what is measured);
-//!   copies and compares as many bytes and does nothing else;
+//! - `shape/judged`: the same shape without the reference backups, against `shape/floor`, which
+//!   sets, copies and compares as many bytes and does nothing else;
 //! - `size/...`: the same small steps on disks of 64 MiB, 1 TiB and 16 TiB;
 //! - `steps/...`: 10, 100, 1,000 and 10,000 steps, per step;
 //! - `campaign/...`: made-up cases, made up and judged;
