@@ -238,8 +238,11 @@ impl<D: BlockDevice> Qcow2<D> {
         for at in (start..end).step_by(slice) {
             let slot = self.load(at)?;
             for number in 0..self.layout.slice_entries() {
-                let guest = at + (number << self.layout.cluster_bits);
                 let old = self.l2.entry(slot, index(number));
+                if old == 0 {
+                    continue;
+                }
+                let guest = at + (number << self.layout.cluster_bits);
                 let kind = Kind::decode(self.layout, old, guest)?;
                 if let Some(run) = kind.host(self.layout) {
                     self.check_target(self.layout.bytes(run))?;

@@ -10,6 +10,8 @@ mod basic;
 
 mod events;
 
+mod hostile;
+
 mod model;
 
 mod probe;

@@ -315,7 +315,7 @@ pub(crate) fn cases(ops_most: usize) -> impl Strategy<Value = (Shape, Vec<Op>)> 
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
-        cases,
+        cases: cases * std::env::var("SOAK").map_or(1, |text| text.parse().unwrap()),
         failure_persistence: None,
         ..ProptestConfig::default()
     }
