@@ -148,10 +148,7 @@ fn broken_headers_are_refused_by_field() {
     };
     assert_eq!(field(20, &[0, 0, 0, 8]), ("cluster_bits", 8));
     assert_eq!(field(20, &[0, 0, 0, 22]), ("cluster_bits", 22));
-    assert_eq!(
-        field(24, &[0x80]),
-        ("size", 0x8000_0000_0000_0000 | 4096 * 100)
-    );
+    assert_eq!(field(24, &[0x80]), ("size", (1 << 63) | (4096 * 100)));
     assert_eq!(field(24, &[0, 0, 1]).0, "l1_size");
     assert_eq!(field(36, &[0xff; 4]), ("l1_size", 0xffff_ffff));
     assert_eq!(
