@@ -37,10 +37,10 @@ fn read(device: &mut impl BlockDevice, at: u64, buf: &mut [u8]) {
         .expect("a memory disk gives what it has");
 }
 
-/// An image whose last 16 MiB are written.
+/// An image whose last 2 MiB are written.
 fn filled(pool: &Pool, size: u64) -> Qcow2<MemDisk> {
     let mut image = fresh(pool, size);
-    write(&mut image, size - (16 << 20), &vec![1; 16 << 20]);
+    write(&mut image, size - (2 << 20), &vec![1; 2 << 20]);
     image.flush().expect("a memory disk takes a flush");
     image
 }
@@ -80,7 +80,7 @@ fn making(group: &mut BenchmarkGroup<'_, WallTime>, pool: &Pool, name: &str, siz
 fn requests(group: &mut BenchmarkGroup<'_, WallTime>, pool: &Pool, name: &str, size: u64) {
     let data = vec![7; 1 << 20];
     let mut buf = vec![0; 1 << 20];
-    let base = size - (16 << 20);
+    let base = size - (2 << 20);
     let mut image = filled(pool, size);
     for (label, len) in [("512", 512), ("64k", 64 << 10), ("1M", 1 << 20)] {
         group.bench_function(format!("rewrite-{label}/{name}"), |bencher| {

@@ -102,8 +102,11 @@ impl TableCache {
 
     /// Takes in the slice at `offset`, which is not cached, as zeroes. The cache is not stuck.
     pub(crate) fn insert_zeroes(&mut self, offset: u64) -> Slot {
+        let fresh = self.slots.len();
         let slot = self.vacate();
-        self.slots[slot].bytes.fill(0);
+        if slot != fresh {
+            self.slots[slot].bytes.fill(0);
+        }
         self.occupy(slot, offset);
         slot
     }

@@ -17,6 +17,8 @@ use crate::sparse::SparseTable;
 
 /// Bytes of L2 tables that are cached by default: they map 8 GiB in clusters of 64 KiB.
 const L2_CACHE_BYTES: u64 = 1 << 20;
+/// How much of an L1 table is read at once, as a power of two.
+const L1_SLICE_BITS: u32 = 12;
 
 /// How an image is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,7 +93,7 @@ impl<D: BlockDevice> Qcow2<D> {
             file: ImageFile::new(device),
             backing: None,
             layout,
-            l1: SparseTable::new(header.l1_offset, header.l1_entries),
+            l1: SparseTable::new(header.l1_offset, header.l1_entries, L1_SLICE_BITS),
             l2: TableCache::new(1 << layout.slice_bits(), options.l2_cache.0),
             refcounts: Refcounts::new(&header),
             lonely: Vec::new(),

@@ -8,8 +8,10 @@ pub(crate) const MIN_CLUSTER_BITS: u32 = 9;
 pub(crate) const MAX_CLUSTER_BITS: u32 = 21;
 /// The bits of a table entry that hold an offset into the file.
 pub(crate) const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
-/// Tables are read, cached and written in slices of at most this size (a power of two).
+/// L2 tables are read and cached in slices of at most this size (a power of two).
 const MAX_SLICE_BITS: u32 = 12;
+/// The same for refcount blocks: a slice counts 32 MiB in clusters of 64 KiB.
+const MAX_REFBLOCK_SLICE_BITS: u32 = 10;
 
 /// The sizes that follow from a header.
 ///
@@ -30,9 +32,14 @@ impl Layout {
         1 << self.cluster_bits
     }
 
-    /// Bytes in the part of a table that is read and cached as one.
+    /// Bytes in the part of an L2 table that is read and cached as one.
     pub(crate) fn slice_bits(self) -> u32 {
         self.cluster_bits.min(MAX_SLICE_BITS)
+    }
+
+    /// Bytes in the part of a refcount block that is read and cached as one.
+    pub(crate) fn refblock_slice_bits(self) -> u32 {
+        self.cluster_bits.min(MAX_REFBLOCK_SLICE_BITS)
     }
 
     /// Entries of an L2 table in one slice.
@@ -57,7 +64,7 @@ impl Layout {
 
     /// Clusters that one slice of a refcount block counts.
     pub(crate) fn refslice_bits(self) -> u32 {
-        self.slice_bits() + 3 - self.refcount_order
+        self.refblock_slice_bits() + 3 - self.refcount_order
     }
 
     /// The largest refcount that can be stored.

@@ -25,6 +25,9 @@ use crate::width;
 
 /// Bytes of refcount blocks that are cached.
 const CACHE_BYTES: u64 = 256 << 10;
+/// How much of the refcount table is read at once, as a power of two: it counts 128 GiB in clusters of
+/// 64 KiB.
+const TABLE_SLICE_BITS: u32 = 9;
 /// How many clusters in use behind the end of the file are skipped in the search for a free one.
 ///
 /// Real images have few or none; a hostile one cannot make the search long.
@@ -55,8 +58,8 @@ impl Refcounts {
         let entries = (header.reftable_clusters << layout.cluster_bits) / 8;
         let mut refcounts = Self {
             layout,
-            table: SparseTable::new(header.reftable_offset, entries),
-            blocks: TableCache::new(1 << layout.slice_bits(), CACHE_BYTES),
+            table: SparseTable::new(header.reftable_offset, entries, TABLE_SLICE_BITS),
+            blocks: TableCache::new(1 << layout.refblock_slice_bits(), CACHE_BYTES),
             hint: 0,
             released: Vec::new(),
             moved_from: None,
@@ -185,7 +188,7 @@ impl Refcounts {
     /// Returns where, within its block, the slice that counts cluster `at` begins.
     fn slice_offset(&self, at: u64) -> u64 {
         let within = at & ((1 << self.layout.refblock_bits()) - 1);
-        (within >> self.layout.refslice_bits()) << self.layout.slice_bits()
+        (within >> self.layout.refslice_bits()) << self.layout.refblock_slice_bits()
     }
 
     /// Returns the index of `at` within its slice.

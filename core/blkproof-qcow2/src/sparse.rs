@@ -13,16 +13,13 @@ use blkproof_spec::{ByteRange, SECTOR};
 use crate::file::ImageFile;
 use crate::num::{be64, index, is_zero, put64};
 
-const SLICE_BITS: u32 = 12;
-const SLICE: u64 = 1 << SLICE_BITS;
-const ENTRY_BITS: u32 = SLICE_BITS - 3;
-const ENTRIES: u64 = 1 << ENTRY_BITS;
-
 /// A table of 64-bit entries in the file.
 #[derive(Debug)]
 pub(crate) struct SparseTable {
     offset: u64,
     entries: u64,
+    /// Entries in a slice, as a power of two.
+    entry_bits: u32,
     slices: Vec<Slice>,
     dirty: bool,
 }
@@ -45,18 +42,19 @@ enum State {
 }
 
 impl SparseTable {
-    pub(crate) fn new(offset: u64, entries: u64) -> Self {
+    pub(crate) fn new(offset: u64, entries: u64, slice_bits: u32) -> Self {
         Self {
             offset,
             entries,
+            entry_bits: slice_bits - 3,
             slices: Vec::new(),
             dirty: false,
         }
     }
 
     /// Makes a table of entries that are in the file already.
-    pub(crate) fn of_bytes(offset: u64, bytes: &[u8]) -> Self {
-        let slices = bytes.chunks(index(SLICE)).map(|chunk| Slice {
+    pub(crate) fn of_bytes(offset: u64, bytes: &[u8], slice_bits: u32) -> Self {
+        let slices = bytes.chunks(1 << slice_bits).map(|chunk| Slice {
             state: State::Loaded,
             bytes: chunk.to_vec(),
             dirty: (0, 0),
@@ -64,6 +62,7 @@ impl SparseTable {
         Self {
             offset,
             entries: bytes.len() as u64 / 8,
+            entry_bits: slice_bits - 3,
             slices: slices.collect(),
             dirty: false,
         }
@@ -92,13 +91,26 @@ impl SparseTable {
     /// Drops the last slice if it is cut short by the end of the table, so that it is read anew at
     /// its full length.
     fn forget_tail(&mut self) {
-        if !self.entries.is_multiple_of(ENTRIES) {
-            self.slices.truncate(index(self.entries >> ENTRY_BITS));
+        if !self.entries.is_multiple_of(self.slice_entries()) {
+            self.slices.truncate(index(self.entries >> self.entry_bits));
         }
     }
 
+    fn slice_bits(&self) -> u32 {
+        self.entry_bits + 3
+    }
+
+    /// Bytes in a slice.
+    fn slice(&self) -> u64 {
+        1 << self.slice_bits()
+    }
+
+    fn slice_entries(&self) -> u64 {
+        1 << self.entry_bits
+    }
+
     fn slice_len(&self, slice: u64) -> u64 {
-        (self.entries * 8 - (slice << SLICE_BITS)).min(SLICE)
+        (self.entries * 8 - (slice << self.slice_bits())).min(self.slice())
     }
 
     /// Returns entry `at`.
@@ -107,15 +119,17 @@ impl SparseTable {
         file: &mut ImageFile<D>,
         at: u64,
     ) -> IoResult<u64> {
-        let slice = at >> ENTRY_BITS;
+        let slice = at >> self.entry_bits;
         match self.slices.get(index(slice)) {
-            Some(loaded) if loaded.state == State::Loaded => Ok(loaded.get(at)),
+            Some(loaded) if loaded.state == State::Loaded => {
+                Ok(loaded.get(at & (self.slice_entries() - 1)))
+            }
             Some(zero) if zero.state == State::Zero => Ok(0),
             _ => {
                 self.load(file, slice)?;
                 let loaded = &self.slices[index(slice)];
                 Ok(match loaded.state {
-                    State::Loaded => loaded.get(at),
+                    State::Loaded => loaded.get(at & (self.slice_entries() - 1)),
                     _ => 0,
                 })
             }
@@ -124,13 +138,13 @@ impl SparseTable {
 
     /// Changes entry `at`, whose slice has been read, in memory.
     pub(crate) fn set(&mut self, at: u64, value: u64) {
-        let len = index(self.slice_len(at >> ENTRY_BITS));
-        let slice = &mut self.slices[index(at >> ENTRY_BITS)];
+        let len = index(self.slice_len(at >> self.entry_bits));
+        let byte = index(at & (self.slice_entries() - 1)) * 8;
+        let slice = &mut self.slices[index(at >> self.entry_bits)];
         if slice.state == State::Zero {
             slice.bytes = vec![0; len];
             slice.state = State::Loaded;
         }
-        let byte = index(at & (ENTRIES - 1)) * 8;
         put64(&mut slice.bytes, byte, value);
         slice.touch(byte);
         self.dirty = true;
@@ -144,7 +158,7 @@ impl SparseTable {
             return Ok(());
         }
         let mut bytes = vec![0; index(self.slice_len(slice))];
-        file.read(self.offset + (slice << SLICE_BITS), &mut bytes)?;
+        file.read(self.offset + (slice << self.slice_bits()), &mut bytes)?;
         let target = &mut self.slices[index(slice)];
         if is_zero(&bytes) {
             target.state = State::Zero;
@@ -157,9 +171,9 @@ impl SparseTable {
 
     /// Asks whether the rest of a large table is a hole, and takes it as zero if so.
     fn skip_hole<D: BlockDevice>(&mut self, file: &mut ImageFile<D>, slice: u64) -> bool {
-        let start = slice << SLICE_BITS;
+        let start = slice << self.slice_bits();
         let rest = self.entries * 8 - start;
-        if rest <= SLICE {
+        if rest <= self.slice() {
             return false;
         }
         let range = ByteRange::new(self.offset + start, rest);
@@ -170,9 +184,9 @@ impl SparseTable {
             return false;
         }
         let covered = if status.len.0 >= rest {
-            rest.div_ceil(SLICE)
+            rest.div_ceil(self.slice())
         } else {
-            status.len.0 >> SLICE_BITS
+            status.len.0 >> self.slice_bits()
         };
         let end = index(slice + covered);
         if self.slices.len() < end {
@@ -198,10 +212,11 @@ impl SparseTable {
             if value != 0 {
                 return Ok(Some((at, value)));
             }
-            let slice_end = ((at >> ENTRY_BITS) + 1) << ENTRY_BITS;
-            let slice = &self.slices[index(at >> ENTRY_BITS)];
+            let start = at & !(self.slice_entries() - 1);
+            let slice_end = start + self.slice_entries();
+            let slice = &self.slices[index(at >> self.entry_bits)];
             at = match slice.state {
-                State::Loaded => slice.next_nonzero(at, end.min(slice_end)),
+                State::Loaded => start + slice.next_nonzero(at - start, end.min(slice_end) - start),
                 _ => slice_end,
             };
         }
@@ -217,13 +232,14 @@ impl SparseTable {
         if !self.dirty {
             return Ok(());
         }
+        let slice_bits = self.slice_bits();
         for (number, slice) in self.slices.iter_mut().enumerate() {
             let (start, end) = slice.dirty;
             if start < end {
                 if let Some(event) = event {
                     file.event(event)?;
                 }
-                let at = self.offset + ((number << SLICE_BITS) + start) as u64;
+                let at = self.offset + ((number << slice_bits) + start) as u64;
                 file.write(at, &slice.bytes[start..end])?;
                 slice.dirty = (0, 0);
             }
@@ -240,10 +256,10 @@ impl SparseTable {
     ) -> IoResult<()> {
         let mut at = 0;
         while let Some((found, _)) = self.next_nonzero(file, at, self.entries)? {
-            let number = found >> ENTRY_BITS;
+            let number = found >> self.entry_bits;
             let slice = &self.slices[index(number)];
-            file.write(offset + (number << SLICE_BITS), &slice.bytes)?;
-            at = (number + 1) << ENTRY_BITS;
+            file.write(offset + (number << self.slice_bits()), &slice.bytes)?;
+            at = (number + 1) << self.entry_bits;
         }
         Ok(())
     }
@@ -264,8 +280,9 @@ impl SparseTable {
 }
 
 impl Slice {
+    /// Returns the entry at index `at` of the slice.
     fn get(&self, at: u64) -> u64 {
-        be64(&self.bytes, index(at & (ENTRIES - 1)) * 8)
+        be64(&self.bytes, index(at) * 8)
     }
 
     fn next_nonzero(&self, at: u64, end: u64) -> u64 {

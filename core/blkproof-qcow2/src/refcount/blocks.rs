@@ -4,7 +4,7 @@ use blkproof_device::BlockDevice;
 use blkproof_spec::Errno;
 use blkproof_spec::fault::Event;
 
-use super::Refcounts;
+use super::{Refcounts, TABLE_SLICE_BITS};
 use crate::error::Inner;
 use crate::file::ImageFile;
 use crate::header::MAX_REFTABLE_BYTES;
@@ -41,7 +41,7 @@ impl Refcounts {
         if range.start < file.size() {
             file.write_zeroes(range)?;
         }
-        let mut slice = vec![0; 1 << self.layout.slice_bits()];
+        let mut slice = vec![0; 1 << self.layout.refblock_slice_bits()];
         width::set(
             &mut slice,
             self.layout.refcount_order,
@@ -85,7 +85,7 @@ impl Refcounts {
         file.barrier()?;
         file.event(Event::RefblockAllocSwitchTable)?;
         let old = self.table.range();
-        self.table = SparseTable::of_bytes(offset, &table);
+        self.table = SparseTable::of_bytes(offset, &table, TABLE_SLICE_BITS);
         self.moved_from = Some(layout.run(old.start, old.len));
         self.reserved[2] = self.table.range();
         self.settle_move(file)
