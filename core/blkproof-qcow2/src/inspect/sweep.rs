@@ -57,11 +57,13 @@ impl<'a, D: BlockDevice + ?Sized> Sweep<'a, D> {
             let range = ByteRange::new(offset, 1 << self.parsed.cluster_bits);
             pieces(self.device, range, &mut self.budget, |start, piece| {
                 let first = base + ((start * 8) >> order);
-                let count = (piece.len() as u64 * 8) >> order;
-                for at in 0..count {
-                    let refcount = refcount(piece, order, at);
-                    if refcount != 0 {
-                        cursor.meet(first + at, refcount, notes);
+                // Eight bytes hold one refcount or several, and are mostly zero.
+                let (words, _) = piece.as_chunks::<8>();
+                let per_word = 64 >> order;
+                for (number, word) in words.iter().enumerate() {
+                    if *word != [0; 8] {
+                        let first = first + number as u64 * per_word;
+                        meet_word(&mut cursor, first, word, order, notes);
                     }
                 }
                 Ok(())
@@ -198,6 +200,15 @@ impl<'a> Cursor<'a> {
 
     fn finish(&mut self, notes: &mut Notes<'_>) {
         self.skip(u64::MAX, notes);
+    }
+}
+
+fn meet_word(cursor: &mut Cursor<'_>, first: u64, word: &[u8], order: u32, notes: &mut Notes<'_>) {
+    for at in 0..64 >> order {
+        let refcount = refcount(word, order, at);
+        if refcount != 0 {
+            cursor.meet(first + at, refcount, notes);
+        }
     }
 }
 
