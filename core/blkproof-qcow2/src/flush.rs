@@ -40,7 +40,6 @@ impl<D: BlockDevice> Qcow2<D> {
     /// Writes everything that is dirty, and counts down what no entry points to any more.
     pub(crate) fn write_metadata(&mut self) -> Inner<()> {
         self.settle_lonely()?;
-        if self.refcounts.has_released() { self.refcounts.apply_released(&mut self.file, false)?; self.refcounts.write(&mut self.file)?; }
         if self.refcounts.is_dirty() {
             self.refcounts.write(&mut self.file)?;
         }
