@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::bitmaps::{Base, Owner};
-use super::images::{Image, ImageId, Presence, Value};
+use super::images::{Contents, Image, ImageId, Presence, Value};
 use super::jobs::{Errors, Job, Pause, Point};
 use super::judgement::{About, Fact, Judgement, Observation};
 use super::plan::{Plan, PlannedTarget, Refused};
@@ -248,7 +248,7 @@ impl Model {
                 (whole.outward(size, plan.cluster), RangeSet::default())
             }
             (Sync::Top, _) => {
-                let (must, mut may) = allocated(image);
+                let (must, mut may) = allocated(image, &image.layer);
                 if image.geometry.format == Format::Raw {
                     // A raw image has no map; what is below it may count as allocated throughout.
                     may.insert(image.whole());
@@ -325,10 +325,12 @@ fn fired_on(seen: &Observation<'_>, met: impl Fn(&ImageName) -> bool) -> bool {
 }
 
 /// Returns the clusters that an image surely has allocated, and those that it may have besides.
-pub(super) fn allocated(image: &Image) -> (RangeSet, RangeSet) {
+///
+/// `layer` is what the image held in its own layer at the time that is asked for.
+pub(super) fn allocated(image: &Image, layer: &Contents) -> (RangeSet, RangeSet) {
     let cluster = image.cluster();
     let (mut must, mut may) = (RangeSet::default(), image.kept.clone());
-    for run in image.layer.iter() {
+    for run in layer.iter() {
         let clusters = run.range().outward(cluster);
         match run.value {
             Value::Bytes(bytes) if bytes != crate::content::Bytes::ZERO => must.insert(clusters),

@@ -33,9 +33,9 @@ impl Model {
     pub(super) fn end_job(&mut self, index: usize, end: JobEnd, out: &mut Judgement) {
         let source = self.jobs[index].source;
         self.drained(source);
-        let job = &mut self.jobs[index];
+        // Taken out while its end is worked out, so that nothing of it needs a copy.
+        let mut job = self.jobs.remove(index);
         job.end = Some(end);
-        let job = job.clone();
         self.scope.ends.push((job.name.clone(), end));
         if let Some(group) = job.group {
             let others = self.group_ends.iter().filter(|(other, _)| *other == group);
@@ -64,6 +64,7 @@ impl Model {
                 against: Against::Itself,
             });
         }
+        self.jobs.insert(index, job);
     }
 
     /// Puts what was frozen into the target, wherever it was to be copied.
@@ -143,9 +144,7 @@ impl Model {
         };
         if !whole && image.geometry.format == Format::Qcow2 {
             let mut may = RangeSet::default();
-            let mut before = image.clone();
-            before.layer = old.clone();
-            let (must, extra) = allocated(&before);
+            let (must, extra) = allocated(image, old);
             for set in [&must, &extra, &job.must, &job.extra] {
                 for range in set.iter() {
                     may.insert(range.outward(image.cluster()));

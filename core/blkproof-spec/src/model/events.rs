@@ -128,8 +128,7 @@ impl Model {
         self.take_progress(index, report.len.0, report.offset.0, out);
         let job = &self.jobs[index];
         let about = About::Job(name.clone());
-        let (expected, seen) = (Fact::Number(job.speed), Fact::Number(report.speed));
-        answers_exact::check(about.clone(), "speed", expected, seen, out);
+        answers_exact::same(&about, "speed", job.speed, report.speed, Fact::Number, out);
         match report.end {
             JobEnd::Success => {
                 if report.len != report.offset {

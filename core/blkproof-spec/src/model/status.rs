@@ -10,7 +10,7 @@ use crate::property::{
     pause_exact, refusal_harmless, transaction_atomic,
 };
 use crate::status::{BitmapStatus, JobState, JobStatus, Status};
-use crate::units::ByteRange;
+use crate::units::{ByteRange, Length};
 
 impl Model {
     /// Judges a report.
@@ -63,10 +63,8 @@ impl Model {
             job_lifecycle::violated(&job.name, "offset", expected, found, out);
         }
         let about = About::Job(job.name.clone());
-        let (expected, found) = (Fact::Number(job.speed), Fact::Number(seen.speed));
-        answers_exact::check(about.clone(), "speed", expected, found, out);
-        let (expected, found) = (Fact::End(job.end), Fact::End(seen.end));
-        answers_exact::check(about.clone(), "end", expected, found, out);
+        answers_exact::same(&about, "speed", job.speed, seen.speed, Fact::Number, out);
+        answers_exact::same(&about, "end", job.end, seen.end, Fact::End, out);
         if job.io_status_open {
             job.io_status = seen.io_status;
             job.io_status_open = false;
@@ -77,10 +75,9 @@ impl Model {
                 errors_caused::spurious(about, "state", Fact::State(seen.state), out);
             }
             Pause::None | Pause::User => {
-                let expected = Fact::IoStatus(job.io_status);
-                let found = Fact::IoStatus(seen.io_status);
+                let (expected, found) = (job.io_status, seen.io_status);
                 if job.is_active() {
-                    answers_exact::check(about, "io-status", expected, found, out);
+                    answers_exact::same(&about, "io-status", expected, found, Fact::IoStatus, out);
                 }
             }
         }
@@ -168,9 +165,8 @@ impl Model {
         dirty_sound::count(&about, least.max(left), seen.count.0, out);
         dirty_precise::count(&about, most, seen.count.0, out);
         if let Some(dirty) = &seen.dirty {
-            let total: u64 = dirty.iter().map(|range| range.len).sum();
-            let (expected, found) = (Fact::Bytes(total.into()), Fact::Bytes(seen.count));
-            answers_exact::check(about.clone(), "count", expected, found, out);
+            let total = Length(dirty.iter().map(|range| range.len).sum());
+            answers_exact::same(&about, "count", total, seen.count, Fact::Bytes, out);
             let flying = self.flying(index);
             let sound = judge_track(&self.bitmaps[index].track, dirty, &about, out);
             if sound {
@@ -223,16 +219,21 @@ impl Model {
 
 fn judge_flags(bitmap: &Bitmap, seen: &BitmapStatus, about: &About, out: &mut Judgement) {
     let mut flag = |aspect, expected: bool, found: bool| {
-        let (expected, found) = (Fact::Flag(expected), Fact::Flag(found));
-        answers_exact::check(about.clone(), aspect, expected, found, out);
+        answers_exact::same(about, aspect, expected, found, Fact::Flag, out);
     };
     flag("busy", bitmap.busy(), seen.busy);
     flag("recording", bitmap.recording(), seen.recording);
     flag("persistent", bitmap.persistent, seen.persistent);
     flag("inconsistent", bitmap.inconsistent, seen.inconsistent);
-    let expected = Fact::Bytes(bitmap.granularity.into());
-    let found = Fact::Bytes(seen.granularity);
-    answers_exact::check(about.clone(), "granularity", expected, found, out);
+    let expected = Length(bitmap.granularity);
+    answers_exact::same(
+        about,
+        "granularity",
+        expected,
+        seen.granularity,
+        Fact::Bytes,
+        out,
+    );
 }
 
 /// Judges reported dirty ranges, and tells whether they are as they have to be.

@@ -31,6 +31,20 @@ pub(crate) fn check(
     }
 }
 
+/// Reports a value that is not the model's; facts are made only where the two differ.
+pub(crate) fn same<T: PartialEq>(
+    about: &About,
+    aspect: &'static str,
+    expected: T,
+    seen: T,
+    fact: impl Fn(T) -> Fact,
+    out: &mut Judgement,
+) {
+    if expected != seen {
+        check(about.clone(), aspect, fact(expected), fact(seen), out);
+    }
+}
+
 /// Reports an answer that nothing explains.
 pub(crate) fn reply(about: About, expected: Fact, seen: Reply, out: &mut Judgement) {
     if expected == Fact::Reply(seen) {
