@@ -1,4 +1,5 @@
-//! What single requests to an image in memory cost, beside the same requests to the bare memory disk.
+//! What single requests to an image in memory cost, beside the same requests to the bare memory
+//! disk.
 //!
 //! Every kind runs on 64 MiB and on 16 TiB: the two should cost the same.
 

@@ -1,8 +1,9 @@
 //! A bounded cache of slices of tables: of L2 tables, and of refcount blocks.
 //!
-//! Slices are found by their position in the file. They are changed in memory and written when their
-//! owner says so; one that is dirty is never dropped. Each remembers which of its bytes are dirty, in
-//! whole sectors, so that a changed entry costs 512 bytes. A slice whose write failed stays dirty.
+//! Slices are found by their position in the file. They are changed in memory and written when
+//! their owner says so; one that is dirty is never dropped. Each remembers which of its bytes are
+//! dirty, in whole sectors, so that a changed entry costs 512 bytes. A slice whose write failed
+//! stays dirty.
 
 use blkproof_device::{BlockDevice, IoResult};
 use blkproof_spec::{ByteRange, SECTOR};

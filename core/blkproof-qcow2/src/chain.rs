@@ -130,8 +130,8 @@ pub fn probe<D: BlockDevice + ?Sized>(device: &mut D) -> Result<bool, blkproof_d
 
 /// Opens the image `name` of a store with its backing files attached, `limit` images at most.
 ///
-/// Backing files are opened to be read only. The format of the image is found by its first bytes; a raw
-/// image is the device itself.
+/// Backing files are opened to be read only. The format of the image is found by its first bytes;
+/// a raw image is the device itself.
 ///
 /// # Errors
 ///

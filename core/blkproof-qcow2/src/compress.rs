@@ -36,8 +36,8 @@ impl Codec {
         }
     }
 
-    /// Compresses `data`, filled up with zeroes to a cluster, into the packed buffer. Returns how many
-    /// bytes it takes, or `None` if that does not save anything.
+    /// Compresses `data`, filled up with zeroes to a cluster, into the packed buffer. Returns how
+    /// many bytes it takes, or `None` if that does not save anything.
     fn pack(&mut self, data: &[u8]) -> Option<u64> {
         self.plain[..data.len()].copy_from_slice(data);
         self.plain[data.len()..].fill(0);
@@ -71,8 +71,8 @@ impl fmt::Debug for Codec {
 }
 
 impl<D: BlockDevice> Qcow2<D> {
-    /// Writes whole clusters compressed, each for itself; the last one may be cut short by the end of
-    /// the image. Anything else is refused with `EINVAL`.
+    /// Writes whole clusters compressed, each for itself; the last one may be cut short by the end
+    /// of the image. Anything else is refused with `EINVAL`.
     ///
     /// What does not get smaller is stored as it is. A cluster that was written before is replaced.
     pub(crate) fn try_write_compressed(&mut self, position: u64, data: &[u8]) -> Inner<()> {

@@ -1,7 +1,7 @@
 //! Making a new image.
 //!
-//! Header, refcount table, refcount blocks and L1 table lie one behind the other. The L1 table is all
-//! zero and is not written, so an image of 16 TiB costs what one of 64 MiB costs.
+//! Header, refcount table, refcount blocks and L1 table lie one behind the other. The L1 table is
+//! all zero and is not written, so an image of 16 TiB costs what one of 64 MiB costs.
 
 use blkproof_device::{BlockDevice, Durability};
 use blkproof_spec::{Length, Offset};
@@ -111,7 +111,8 @@ impl Plan {
 
     /// Counts every cluster once.
     ///
-    /// Refcount blocks lie one behind the other, so that the counts of a larger image are one write.
+    /// Refcount blocks lie one behind the other, so that the counts of a larger image are one
+    /// write.
     fn write_refcounts<D: BlockDevice + ?Sized>(&self, device: &mut D) -> Result<(), Qcow2Error> {
         let layout = self.header.layout;
         let table = self.header.reftable_offset;

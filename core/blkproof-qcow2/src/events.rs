@@ -1,8 +1,9 @@
 //! Which of `blkdebug`'s events this driver raises.
 //!
-//! They are raised on the file, before the request that they announce, as QEMU's driver raises them. Where
-//! the orders differ from QEMU's: clusters are counted down after the entries that pointed to them are
-//! written, so that a flush after a discard raises `l2_update` first and `refblock_update_part` last.
+//! They are raised on the file, before the request that they announce, as QEMU's driver raises
+//! them. Where the orders differ from QEMU's: clusters are counted down after the entries that
+//! pointed to them are written, so that a flush after a discard raises `l2_update` first and
+//! `refblock_update_part` last.
 //!
 //! | when | events |
 //! | --- | --- |
@@ -25,8 +26,8 @@ use blkproof_spec::fault::Event;
 
 /// The events that the driver raises, in the order of QEMU's schema.
 ///
-/// The others never fire at a qcow2 image of this driver, except for `none` and the `pwritev` family,
-/// which the fault layer itself raises.
+/// The others never fire at a qcow2 image of this driver, except for `none` and the `pwritev`
+/// family, which the fault layer itself raises.
 pub const EVENTS_RAISED: &[Event] = &[
     Event::L1Update,
     Event::L1GrowAllocTable,

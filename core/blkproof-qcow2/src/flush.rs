@@ -1,9 +1,10 @@
 //! What reaches the file, and in which order.
 //!
-//! Counts first, then L2 tables, then L1 entries, then the counts that went down: at every moment the
-//! file's entries point only to clusters whose counts in the file say so. Between these groups stands a
-//! barrier, a flush of the file where anything was written, so that a volatile cache keeps the order too.
-//! A write that fails leaves what it was to write dirty; the next flush tries again.
+//! Counts first, then L2 tables, then L1 entries, then the counts that went down: at every moment
+//! the file's entries point only to clusters whose counts in the file say so. Between these groups
+//! stands a barrier, a flush of the file where anything was written, so that a volatile cache
+//! keeps the order too. A write that fails leaves what it was to write dirty; the next flush tries
+//! again.
 
 use blkproof_device::BlockDevice;
 use blkproof_spec::DiscardMode;
@@ -75,7 +76,8 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
-    /// Is called before anything changes: features that only hold for whoever knows them are cleared.
+    /// Is called before anything changes: features that only hold for whoever knows them are
+    /// cleared.
     pub(crate) fn begin_change(&mut self) -> Inner<()> {
         self.changed = true;
         if self.header.autoclear != 0 {

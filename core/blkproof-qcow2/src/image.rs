@@ -44,9 +44,9 @@ impl Default for OpenOptions {
 
 /// An open image on the device `D`, its file.
 ///
-/// It is a [`BlockDevice`] itself. Tables are cached, and written when it is flushed: an image has to
-/// be flushed before another reads its file. Where a request fails, what is in memory stays true, and
-/// the same request, or a flush, succeeds once the fault is gone.
+/// It is a [`BlockDevice`] itself. Tables are cached, and written when it is flushed: an image has
+/// to be flushed before another reads its file. Where a request fails, what is in memory stays
+/// true, and the same request, or a flush, succeeds once the fault is gone.
 pub struct Qcow2<D> {
     pub(crate) file: ImageFile<D>,
     pub(crate) backing: Option<Box<dyn BlockDevice>>,
@@ -81,7 +81,8 @@ pub(crate) struct Recent {
 }
 
 impl<D: BlockDevice> Qcow2<D> {
-    /// Opens the image that `device` holds. A backing file, if it names one, is attached by the caller.
+    /// Opens the image that `device` holds. A backing file, if it names one, is attached by the
+    /// caller.
     ///
     /// # Errors
     ///
@@ -131,7 +132,8 @@ impl<D: BlockDevice> Qcow2<D> {
         self.header.backing.as_ref()
     }
 
-    /// Attaches a backing file, or none; returns what was attached before. The header stays as it is.
+    /// Attaches a backing file, or none; returns what was attached before. The header stays as it
+    /// is.
     pub fn set_backing(
         &mut self,
         backing: Option<Box<dyn BlockDevice>>,

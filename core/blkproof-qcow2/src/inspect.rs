@@ -1,9 +1,9 @@
 //! A second look at images, which shares no code with the driver.
 //!
-//! [`inspect`] walks header, tables and refcounts of one image and tells what is wrong. [`Contents`] reads
-//! what a guest would see through a chain of images. Both parse the format on their own, so that an
-//! error of the driver in writing is not hidden by the same error in reading, and both are bounded in time
-//! and memory, whatever an image claims.
+//! [`inspect`] walks header, tables and refcounts of one image and tells what is wrong.
+//! [`Contents`] reads what a guest would see through a chain of images. Both parse the format on
+//! their own, so that an error of the driver in writing is not hidden by the same error in
+//! reading, and both are bounded in time and memory, whatever an image claims.
 
 mod parse;
 
@@ -106,7 +106,8 @@ pub enum Use {
     Bitmaps,
 }
 
-/// Something wrong with an image. Positions are bytes in the file, clusters are indices of host clusters.
+/// Something wrong with an image. Positions are bytes in the file, clusters are indices of host
+/// clusters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Problem {
@@ -218,7 +219,8 @@ impl fmt::Display for Problem {
                 refcount,
             } => write!(
                 f,
-                "the flag of the entry for {what} at host cluster {cluster} does not fit refcount {refcount}"
+                "the flag of the entry for {what} at host cluster {cluster} does not fit \
+                 refcount {refcount}"
             ),
             Self::ZeroInVersion2 { offset } => {
                 write!(f, "the entry at {offset:#x} is a zero cluster in version 2")

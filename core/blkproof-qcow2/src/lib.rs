@@ -1,9 +1,9 @@
 //! The qcow2 image format, on devices that break.
 //!
-//! [`Qcow2`] is an open image on a [`BlockDevice`](blkproof_device::BlockDevice) and is one itself. It
-//! raises `blkdebug`'s events on its file and keeps its file consistent whatever request fails.
-//! [`create`] makes images, [`open_chain`] opens one with its backing files, and [`inspect`] looks at
-//! images without the driver.
+//! [`Qcow2`] is an open image on a [`BlockDevice`](blkproof_device::BlockDevice) and is one
+//! itself. It raises `blkdebug`'s events on its file and keeps its file consistent whatever
+//! request fails. [`create`] makes images, [`open_chain`] opens one with its backing files, and
+//! [`inspect`] looks at images without the driver.
 //!
 //! Nothing here knows bitmaps, jobs or scenarios.
 

@@ -107,8 +107,8 @@ impl<D: BlockDevice> Qcow2<D> {
         (within >> layout.slice_span_bits()) << layout.slice_bits()
     }
 
-    /// Makes the table that maps `position` one that may be changed: a new one, or a copy of one that
-    /// is shared. Returns its L1 entry.
+    /// Makes the table that maps `position` one that may be changed: a new one, or a copy of one
+    /// that is shared. Returns its L1 entry.
     ///
     /// What is needed to get at the table reaches the file in order: refcounts, table, L1 entry.
     pub(crate) fn own_table(&mut self, position: u64, shared: u64) -> Inner<u64> {
@@ -201,8 +201,8 @@ impl<D: BlockDevice> Qcow2<D> {
         }
     }
 
-    /// Returns the bytes from `position` to the end of a run of `count` clusters that begins with its
-    /// cluster.
+    /// Returns the bytes from `position` to the end of a run of `count` clusters that begins with
+    /// its cluster.
     pub(crate) fn span(&self, position: u64, count: u64) -> u64 {
         (count << self.layout.cluster_bits) - self.layout.within(position)
     }

@@ -23,8 +23,8 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
-    /// Returns the kind of the cluster at `position`, and for how many bytes from there on it holds:
-    /// not much more than `len`.
+    /// Returns the kind of the cluster at `position`, and for how many bytes from there on it
+    /// holds: not much more than `len`.
     pub(crate) fn look_up(&mut self, position: u64, len: u64) -> Inner<(Kind, u64)> {
         let Some(slot) = self.slice(position)? else {
             let table = 1 << self.layout.table_span_bits();

@@ -11,8 +11,8 @@ impl<D: BlockDevice> Qcow2<D> {
     ///
     /// # Errors
     ///
-    /// If the name does not fit into the header, or the write fails; the name stays as it was then, and
-    /// the file has either.
+    /// If the name does not fit into the header, or the write fails; the name stays as it was
+    /// then, and the file has either.
     pub fn write_backing_name(&mut self, backing: Option<BackingName>) -> Result<(), Qcow2Error> {
         let prepared = self.check_writable().and_then(|()| self.begin_change());
         self.settle(prepared)?;

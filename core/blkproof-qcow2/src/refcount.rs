@@ -1,10 +1,10 @@
 //! The refcounts of host clusters, and with them the allocator.
 //!
 //! Counts go up at once, in memory, and reach the file before any table entry that relies on them.
-//! They go down late: a cluster that is no longer used is only noted, and counted down when the entries
-//! that pointed to it are known to be gone from the file. So a cluster is never used for something new
-//! while an entry in the file still points to it, whatever fails or loses its power in between. What can
-//! be lost is space (leaks), never data.
+//! They go down late: a cluster that is no longer used is only noted, and counted down when the
+//! entries that pointed to it are known to be gone from the file. So a cluster is never used for
+//! something new while an entry in the file still points to it, whatever fails or loses its power
+//! in between. What can be lost is space (leaks), never data.
 
 mod blocks;
 
@@ -25,8 +25,8 @@ use crate::width;
 
 /// Bytes of refcount blocks that are cached.
 const CACHE_BYTES: u64 = 256 << 10;
-/// How much of the refcount table is read at once, as a power of two: it counts 128 GiB in clusters of
-/// 64 KiB.
+/// How much of the refcount table is read at once, as a power of two: it counts 128 GiB in
+/// clusters of 64 KiB.
 const TABLE_SLICE_BITS: u32 = 9;
 /// How many clusters in use behind the end of the file are skipped in the search for a free one.
 ///

@@ -1,8 +1,9 @@
 //! Another size.
 //!
-//! Growing makes everything ready and writes the new size last; shrinking writes the new size first and
-//! then gives up what lies behind it. So a failure leaves either the old size or the new one, and never
-//! old contents in sight: whatever a failed shrink left behind the end is dropped before it can be seen.
+//! Growing makes everything ready and writes the new size last; shrinking writes the new size
+//! first and then gives up what lies behind it. So a failure leaves either the old size or the new
+//! one, and never old contents in sight: whatever a failed shrink left behind the end is dropped
+//! before it can be seen.
 
 use blkproof_device::{BlockDevice, IoError};
 use blkproof_spec::fault::Event;

@@ -1,9 +1,9 @@
 //! Writing.
 //!
-//! Clusters whose refcount is one are written in place. All others get new clusters: these are taken,
-//! what the request leaves open in them is filled from what the guest saw there before, all is written,
-//! and only then do the L2 entries change, in memory. A request that fails before that gives the new
-//! clusters back.
+//! Clusters whose refcount is one are written in place. All others get new clusters: these are
+//! taken, what the request leaves open in them is filled from what the guest saw there before, all
+//! is written, and only then do the L2 entries change, in memory. A request that fails before that
+//! gives the new clusters back.
 
 use blkproof_device::BlockDevice;
 use blkproof_spec::ByteRange;
@@ -55,7 +55,8 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
-    /// Checks that data does not go over the image's own tables: only a damaged image asks for that.
+    /// Checks that data does not go over the image's own tables: only a damaged image asks for
+    /// that.
     pub(crate) fn check_target(&self, range: ByteRange) -> Inner<()> {
         if self.refcounts.is_reserved(range) {
             let offset = range.start;
@@ -140,8 +141,8 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
-    /// Writes to the clusters of `run`, which no entry points to yet, and then lets the entries point
-    /// there. Returns how much of `data` was written: up to the end of the run.
+    /// Writes to the clusters of `run`, which no entry points to yet, and then lets the entries
+    /// point there. Returns how much of `data` was written: up to the end of the run.
     fn fill_and_link(&mut self, run: Run, position: u64, data: &[u8]) -> Inner<u64> {
         let host = self.layout.bytes(run);
         let head = self.layout.within(position);
@@ -210,7 +211,8 @@ impl<D: BlockDevice> Qcow2<D> {
         result
     }
 
-    /// Lets the entries of `count` clusters from `position` on point to `entry` and what follows it.
+    /// Lets the entries of `count` clusters from `position` on point to `entry` and what follows
+    /// it.
     pub(crate) fn link(&mut self, position: u64, entry: u64, count: u64) -> Inner<()> {
         let slot = self.slice_mut(position)?;
         let (at, _) = self.place(position);

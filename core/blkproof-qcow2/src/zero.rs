@@ -39,8 +39,8 @@ impl<D: BlockDevice> Qcow2<D> {
         self.zero_fragments(ByteRange::between(inner.end(), range.end()))
     }
 
-    /// Returns the whole clusters within `range`. The last cluster of the image is whole if the range
-    /// goes to the end of the image.
+    /// Returns the whole clusters within `range`. The last cluster of the image is whole if the
+    /// range goes to the end of the image.
     pub(crate) fn whole_clusters(&self, range: ByteRange) -> ByteRange {
         let start = self.layout.up(range.start);
         let end = if range.end() == self.header.size {

@@ -1,13 +1,13 @@
 //! One L2 table of zero clusters for many L1 entries.
 //!
-//! Zeroes over a long run that a backing file lies under have to be written down: without a table, the
-//! backing file would shine through. A table for each L1 entry would cost in proportion to the run (2 GiB
-//! for 16 TiB); instead all whole tables of the run are one and the same, as tables are that a snapshot
-//! shares. Its refcount says how often it is used, the L1 entries do not claim it for themselves, and a
-//! write below one of them makes a copy first.
+//! Zeroes over a long run that a backing file lies under have to be written down: without a table,
+//! the backing file would shine through. A table for each L1 entry would cost in proportion to the
+//! run (2 GiB for 16 TiB); instead all whole tables of the run are one and the same, as tables are
+//! that a snapshot shares. Its refcount says how often it is used, the L1 entries do not claim it
+//! for themselves, and a write below one of them makes a copy first.
 //!
-//! An entry whose table has a refcount of one must say so. A shared table that is left with one user is
-//! therefore given up: before its count is written, its last user gets a table of its own.
+//! An entry whose table has a refcount of one must say so. A shared table that is left with one
+//! user is therefore given up: before its count is written, its last user gets a table of its own.
 
 use blkproof_device::BlockDevice;
 use blkproof_spec::fault::Event;
@@ -19,8 +19,8 @@ use crate::layout::{OFFSET_MASK, Run};
 use crate::num::{index, put64};
 
 impl<D: BlockDevice> Qcow2<D> {
-    /// Lets the whole tables from `at` on, which are missing, be zeroes. Returns up to where it did:
-    /// `at` itself where a table of its own is as good.
+    /// Lets the whole tables from `at` on, which are missing, be zeroes. Returns up to where it
+    /// did: `at` itself where a table of its own is as good.
     pub(crate) fn link_zero_table(&mut self, at: u64, end: u64) -> Inner<u64> {
         let bits = self.layout.table_span_bits();
         let first = at >> bits;

@@ -1,5 +1,5 @@
-//! The model alone on the shape of QEMU's test 124: three increments of a 64 MiB disk, each beside a
-//! full reference backup. The subject's answers are made up once, so that only the model works.
+//! The model alone on the shape of QEMU's test 124: three increments of a 64 MiB disk, each beside
+//! a full reference backup. The subject's answers are made up once, so that only the model works.
 
 use std::hint::black_box;
 

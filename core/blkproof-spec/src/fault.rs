@@ -1,7 +1,8 @@
 //! Faults as plain data: `blkdebug`'s rules, and what goes beyond them.
 //!
-//! Nothing here acts; the fault layer of blkproof-device interprets these rules. Per request at most
-//! one rule acts: `blkdebug`'s rules decide first, extended rules next, in the order of installation.
+//! Nothing here acts; the fault layer of blkproof-device interprets these rules. Per request at
+//! most one rule acts: `blkdebug`'s rules decide first, extended rules next, in the order of
+//! installation.
 
 use core::fmt;
 
@@ -204,8 +205,8 @@ pub enum Rule {
     },
     /// `blkdebug`'s `inject-error`.
     InjectError(InjectError),
-    /// A breakpoint, as `qemu-io`'s `break`: the next request to raise `event`, in whatever state, is
-    /// suspended under `tag`. The rule is used up by that.
+    /// A breakpoint, as `qemu-io`'s `break`: the next request to raise `event`, in whatever state,
+    /// is suspended under `tag`. The rule is used up by that.
     Break {
         /// The event at which the request is suspended.
         event: Event,
@@ -231,8 +232,8 @@ pub struct InjectError {
     pub sector: Option<SectorNumber>,
     /// Whether the rule is gone after its first injection.
     pub once: bool,
-    /// Whether the request fails at once or after other requests had a chance to run. Observable only
-    /// through interleaving; requests here fail at once in both cases.
+    /// Whether the request fails at once or after other requests had a chance to run. Observable
+    /// only through interleaving; requests here fail at once in both cases.
     pub immediately: bool,
 }
 
@@ -277,8 +278,8 @@ pub enum When {
     /// Every n-th.
     Every(u64),
     /// By chance: decided by a hash of the seed, the rule and the request's identity (its kind, its
-    /// range, and how often this very request was seen before), never by a shared stream of numbers,
-    /// so that removing one step of a scenario moves no other fault.
+    /// range, and how often this very request was seen before), never by a shared stream of
+    /// numbers, so that removing one step of a scenario moves no other fault.
     Chance {
         /// The seed.
         seed: u64,
@@ -319,8 +320,8 @@ pub enum Effect {
     Phantom,
     /// A flush is acknowledged and makes nothing durable.
     LyingFlush,
-    /// Reads return flipped bits: one per sector that the hash of (seed, sector) selects, the same at
-    /// each re-read until the sector is written again.
+    /// Reads return flipped bits: one per sector that the hash of (seed, sector) selects, the same
+    /// at each re-read until the sector is written again.
     BitRot {
         /// The seed.
         seed: u64,

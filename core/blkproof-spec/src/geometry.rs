@@ -16,8 +16,9 @@ pub enum Format {
 pub enum DiscardMode {
     /// Discards succeed, change nothing and dirty nothing.
     Ignore,
-    /// Whole clusters within the range read as zeroes afterwards; the fragments at both ends stay as
-    /// they are; the complete range is dirty. A raw image behaves as one with 64 KiB clusters would.
+    /// Whole clusters within the range read as zeroes afterwards; the fragments at both ends stay
+    /// as they are; the complete range is dirty. A raw image behaves as one with 64 KiB clusters
+    /// would.
     Unmap,
 }
 
@@ -26,8 +27,8 @@ pub enum DiscardMode {
 pub struct Geometry {
     /// The size that the guest sees, a multiple of 512.
     pub size: Length,
-    /// The cluster size of the image, a power of two from 512 to 2 MiB. A raw image has none: 64 KiB
-    /// stands here, the value that QEMU assumes for such nodes.
+    /// The cluster size of the image, a power of two from 512 to 2 MiB. A raw image has none: 64
+    /// KiB stands here, the value that QEMU assumes for such nodes.
     pub cluster: Length,
     /// The image format.
     pub format: Format,

@@ -1,12 +1,13 @@
-//! The reference model: a symbolic account of what every disk, bitmap, job and restore point must be.
+//! The reference model: a symbolic account of what every disk, bitmap, job and restore point must
+//! be.
 //!
-//! It never sees the subject. Per step it is shown the answer, the events, the status and the faults
-//! that fired ([`Observation`]), says what does not hold ([`Violation`]) and what has to be read and
-//! compared ([`Demand`]).
+//! It never sees the subject. Per step it is shown the answer, the events, the status and the
+//! faults that fired ([`Observation`]), says what does not hold ([`Violation`]) and what has to be
+//! read and compared ([`Demand`]).
 //!
 //! Where nothing went wrong it predicts exactly. Where a fault fired it keeps what is possible: a
-//! sector is old or new, a granule may be dirty, a job may fail with the error that was injected. What
-//! the subject then reports is taken as input, and everything that follows from it is checked.
+//! sector is old or new, a granule may be dirty, a job may fail with the error that was injected.
+//! What the subject then reports is taken as input, and everything that follows from it is checked.
 
 mod judgement;
 

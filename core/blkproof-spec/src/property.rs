@@ -1,8 +1,8 @@
 //! The properties that a subject is held to: one file each, with its sentence and its check.
 //!
-//! The checks are called by the model, which knows what ought to be; a check compares that with what
-//! was seen and says so in a [`Violation`](crate::model::Violation). Property 20 to 22 of the oracle
-//! (power cuts) are not among them yet.
+//! The checks are called by the model, which knows what ought to be; a check compares that with
+//! what was seen and says so in a [`Violation`](crate::model::Violation). Property 20 to 22 of the
+//! oracle (power cuts) are not among them yet.
 
 pub(crate) mod answers_exact;
 pub(crate) mod copy_minimal;

@@ -30,8 +30,8 @@ macro_rules! refusals {
     ($($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
         /// Why a command is refused: one value per documented message of QEMU 10.0.
         ///
-        /// The word is what scenario texts say; the messages themselves stand in the documentation of
-        /// each value, with `%` for what varies.
+        /// The word is what scenario texts say; the messages themselves stand in the documentation
+        /// of each value, with `%` for what varies.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[non_exhaustive]
         pub enum Refusal { $($(#[$doc])* $variant),+ }
@@ -114,7 +114,8 @@ refusals! {
     SizeTooLarge = "size-too-large",
     /// A cluster size that is no power of two from 512 to 2 MiB
     BadCluster = "bad-cluster",
-    /// `Could not create node: Cannot create block-copy-state: min-cluster-size needs to be a power of 2`
+    /// `Could not create node: Cannot create block-copy-state: min-cluster-size needs to be a
+    /// power of 2`
     BadMinCluster = "bad-min-cluster",
     /// `Parameter 'speed' expects a non-negative value`
     NegativeSpeed = "negative-speed",

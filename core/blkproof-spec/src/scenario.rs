@@ -42,8 +42,8 @@ pub struct DiskSetup {
     pub backing: Option<ImageName>,
     /// What is opened of it.
     pub role: Role,
-    /// What stands on it, each range filled with one byte, later ones over earlier ones. It is there
-    /// without having been written by the guest: nothing is dirty, nothing awaits a flush.
+    /// What stands on it, each range filled with one byte, later ones over earlier ones. It is
+    /// there without having been written by the guest: nothing is dirty, nothing awaits a flush.
     pub contents: Vec<(ByteRange, u8)>,
 }
 

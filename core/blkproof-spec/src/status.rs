@@ -32,8 +32,8 @@ pub struct BitmapStatus {
     pub persistent: bool,
     /// Whether it was not stored properly and cannot be used.
     pub inconsistent: bool,
-    /// Its dirty bytes in whole granules (the last one not clipped to the size), ascending and merged,
-    /// where the subject can tell.
+    /// Its dirty bytes in whole granules (the last one not clipped to the size), ascending and
+    /// merged, where the subject can tell.
     pub dirty: Option<Vec<ByteRange>>,
     /// The same of its successor, where there is one and the subject can tell.
     pub successor: Option<Vec<ByteRange>>,

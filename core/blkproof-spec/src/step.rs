@@ -51,8 +51,8 @@ pub enum Expect {
     Any,
 }
 
-/// How a step addresses a disk. While a backup job runs, the two mean different things: the device is
-/// the filter above the source, the node is the source itself (semantics of QEMU 10.0).
+/// How a step addresses a disk. While a backup job runs, the two mean different things: the device
+/// is the filter above the source, the node is the source itself (semantics of QEMU 10.0).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum At {
     /// The device of this name, or the node where there is no such device.
@@ -141,10 +141,10 @@ pub enum Action {
         /// How many units.
         units: Units,
     },
-    /// A job is run until it concludes or cannot go on by itself. Virtual time passes while it waits
-    /// only for its speed limit. The answer is `Done` after success, `Failed` after failure (with
-    /// `ECANCELED` where it was cancelled), and `Pending` where it is paused, awaits its group or a
-    /// command, has no end (`sync=none`), or used up the step's bound.
+    /// A job is run until it concludes or cannot go on by itself. Virtual time passes while it
+    /// waits only for its speed limit. The answer is `Done` after success, `Failed` after failure
+    /// (with `ECANCELED` where it was cancelled), and `Pending` where it is paused, awaits its
+    /// group or a command, has no end (`sync=none`), or used up the step's bound.
     Finish {
         /// The job.
         job: JobName,
@@ -164,7 +164,8 @@ pub enum Action {
     Lift(RuleName),
     /// All fault rules are removed and all suspended requests resumed.
     LiftAll,
-    /// A request must be suspended under this tag now, or be so after the work that can still run ran.
+    /// A request must be suspended under this tag now, or be so after the work that can still run
+    /// ran.
     WaitFor(Tag),
     /// The request suspended under this tag goes on.
     ResumeTag(Tag),
@@ -370,8 +371,8 @@ pub enum TargetMode {
         /// The format; the source's where absent.
         format: Option<Format>,
     },
-    /// The image is there and becomes a node for the job's duration (`blockdev-backup`): zeroes that
-    /// the data happens to hold are not detected.
+    /// The image is there and becomes a node for the job's duration (`blockdev-backup`): zeroes
+    /// that the data happens to hold are not detected.
     Node,
 }
 

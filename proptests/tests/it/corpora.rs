@@ -1,5 +1,5 @@
-//! The scenarios of the repository, run by the built-in engine in memory: as a user replays them, and
-//! in every other way in which the judge can look.
+//! The scenarios of the repository, run by the built-in engine in memory: as a user replays them,
+//! and in every other way in which the judge can look.
 
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 /// Says whether QEMU's tools are here. Where they are not, says so, and fails if they are required.
 pub(crate) fn is_here(test: &str) -> bool {
     let missing: Vec<&str> = ["qemu-img", "qemu-io"]

@@ -128,8 +128,8 @@ impl Layer {
             .and_then(|tables| tables.parsed.backing.as_ref())
     }
 
-    /// Tells whether the start of `range`, which lies within the image, is allocated in this layer alone,
-    /// as data or as zeroes, and up to where that is so at least.
+    /// Tells whether the start of `range`, which lies within the image, is allocated in this layer
+    /// alone, as data or as zeroes, and up to where that is so at least.
     ///
     /// # Errors
     ///
@@ -235,7 +235,8 @@ impl Tables {
         Ok(zero)
     }
 
-    /// Goes through the entries of the piece at hand from byte `place` on, as long as they go on alike.
+    /// Goes through the entries of the piece at hand from byte `place` on, as long as they go on
+    /// alike.
     fn run(
         &self,
         layer: usize,

@@ -55,7 +55,8 @@ pub(super) fn pieces<D: BlockDevice + ?Sized>(
     Ok(())
 }
 
-/// Returns how many bytes of a larger range are a hole at its start: all, or a number of whole entries.
+/// Returns how many bytes of a larger range are a hole at its start: all, or a number of whole
+/// entries.
 fn hole_at<D: BlockDevice + ?Sized>(device: &mut D, range: ByteRange) -> u64 {
     if range.len <= 512 {
         return 0;
@@ -68,8 +69,8 @@ fn hole_at<D: BlockDevice + ?Sized>(device: &mut D, range: ByteRange) -> u64 {
     }
 }
 
-/// Calls `each` with the index and the value of every entry of a table of 64-bit entries that is not
-/// zero.
+/// Calls `each` with the index and the value of every entry of a table of 64-bit entries that is
+/// not zero.
 pub(super) fn entries<D: BlockDevice + ?Sized>(
     device: &mut D,
     table: super::parse::Table,

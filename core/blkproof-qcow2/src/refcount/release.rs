@@ -14,8 +14,8 @@ const MANY: usize = 4096;
 impl Refcounts {
     /// Raises the events of freeing clusters and reads the counts that will change.
     ///
-    /// It comes before the entries change, so that a wait has nothing to undo. Like QEMU, it takes a
-    /// count that cannot be read now as a leak, not as an error.
+    /// It comes before the entries change, so that a wait has nothing to undo. Like QEMU, it takes
+    /// a count that cannot be read now as a leak, not as an error.
     pub(crate) fn prepare_release<D: BlockDevice>(
         &mut self,
         file: &mut ImageFile<D>,

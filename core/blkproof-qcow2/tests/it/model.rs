@@ -341,7 +341,8 @@ proptest! {
 proptest! {
     #![proptest_config(config(60))]
 
-    /// Writes reach the file in an order in which no cut between two of them leaves more than leaks.
+    /// Writes reach the file in an order in which no cut between two of them leaves more than
+    /// leaks.
     #[test]
     fn the_file_is_sound_after_every_write((shape, ops) in cases(16)) {
         let mut pair = Pair::new(&shape);
@@ -422,8 +423,8 @@ proptest! {
     }
 }
 
-/// Takes for the truth what the image shows, where it shows what was there before a failed request or what
-/// was to be there after it.
+/// Takes for the truth what the image shows, where it shows what was there before a failed request
+/// or what was to be there after it.
 fn settle(pair: &mut Pair, after: &[u8]) {
     pair.probe.quiet(true);
     let seen = read(&mut pair.image, 0, pair.bytes.len());

@@ -147,7 +147,8 @@ fn converted(folder: &Path, image: &Path) -> Vec<u8> {
     std::fs::read(raw).unwrap()
 }
 
-/// Opens an image of QEMU's with its backing file, compares it, changes it, and has QEMU look at it.
+/// Opens an image of QEMU's with its backing file, compares it, changes it, and has QEMU look at
+/// it.
 fn take_over(folder: &Path, image: &Path, base: Option<&Path>) {
     let expected = converted(folder, image);
     let file = load(image);

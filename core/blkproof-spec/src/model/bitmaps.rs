@@ -68,7 +68,8 @@ impl Track {
         self.extra.extend(gaps);
     }
 
-    /// Takes in that what may have changed did change: those of the granules that may be dirty must.
+    /// Takes in that what may have changed did change: those of the granules that may be dirty
+    /// must.
     pub(crate) fn confirm(&mut self, granules: ByteRange) {
         let confirmed: Vec<_> = self.extra.within(granules).collect();
         for range in confirmed {
@@ -89,8 +90,8 @@ impl Track {
     /// Takes in a new size of the disk.
     ///
     /// What shrinks away loses its bits but for a granule that is partly left. What grows is clean,
-    /// unless the disk was larger since the bitmap began to count: there its base may still hold data
-    /// where the disk now has zeroes.
+    /// unless the disk was larger since the bitmap began to count: there its base may still hold
+    /// data where the disk now has zeroes.
     pub(crate) fn resize(&mut self, old: u64, new: u64, granularity: u64) {
         let kept = ByteRange::between(0, new).outward(granularity).end();
         self.must.truncate(kept);

@@ -26,7 +26,8 @@ const L1_MAX: u64 = 32 << 20;
 fn size_max(format: Format, cluster: u64) -> u64 {
     match format {
         Format::Raw => SIZE_MAX,
-        // Each of the table's entries stands for a cluster of entries that each stand for a cluster.
+        // Each of the table's entries stands for a cluster of entries that each stand for a
+        // cluster.
         Format::Qcow2 => (L1_MAX / 8)
             .saturating_mul(cluster / 8)
             .saturating_mul(cluster),
@@ -34,8 +35,8 @@ fn size_max(format: Format, cluster: u64) -> u64 {
 }
 
 impl Model {
-    /// Judges a command that must be refused for one of these reasons, if any. Returns whether it is
-    /// to be carried out.
+    /// Judges a command that must be refused for one of these reasons, if any. Returns whether it
+    /// is to be carried out.
     fn admit_command(
         &mut self,
         why: Option<Refusals>,
@@ -116,7 +117,8 @@ impl Model {
         let first = sources
             .iter()
             .find_map(|(at, name)| self.refuse_source(bitmap, &found, at.as_ref(), name).err());
-        // QEMU looks at the target's state last; an empty list of sources does nothing, busy or not.
+        // QEMU looks at the target's state last; an empty list of sources does nothing, busy or
+        // not.
         any_of.splice(0..0, first);
         let refusals = Refusals {
             or_done: sources.is_empty(),
@@ -272,7 +274,8 @@ impl Model {
         let cluster = image.cluster();
         let cut = ByteRange::between(size.0, old).outward(cluster);
         if image.layer.within(cut).next().is_some() {
-            // The cluster at the new end stays allocated even if nothing within the size is written.
+            // The cluster at the new end stays allocated even if nothing within the size is
+            // written.
             let last = ByteRange::between(size.0, size.0 + 1).outward(cluster);
             image.kept.insert(last);
         }

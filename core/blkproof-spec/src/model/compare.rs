@@ -284,8 +284,8 @@ impl Model {
     }
 }
 
-/// Adds a violation; one that continues the one before it, in another piece of the same target, joins
-/// it.
+/// Adds a violation; one that continues the one before it, in another piece of the same target,
+/// joins it.
 fn join(violation: Violation, out: &mut Judgement) {
     let same = out.violations.iter_mut().rev().find(|known| {
         known.property == violation.property

@@ -14,8 +14,8 @@ use crate::status::JobEnd;
 use crate::step::{BitmapMode, Sync};
 use crate::units::ByteRange;
 
-/// A bitmap that a job with mode `always` gave back without having copied everything: which clusters
-/// it copied shows in what the bitmap holds now.
+/// A bitmap that a job with mode `always` gave back without having copied everything: which
+/// clusters it copied shows in what the bitmap holds now.
 #[derive(Clone, Debug)]
 pub(super) struct Remainder {
     pub(super) owner: Owner,
@@ -199,7 +199,8 @@ impl Model {
         bitmap.track.merge(&remainder, size, bitmap.granularity);
         bitmap.track.base = Base::Image(job.target);
         bitmap.track.gapless &= gapless;
-        // Finer granules behind the end of the disk do not exist, though the last cluster goes there.
+        // Finer granules behind the end of the disk do not exist, though the last cluster goes
+        // there.
         let tail = (size % job.cluster).next_multiple_of(bitmap.granularity);
         let short = match tail {
             0 => 0,

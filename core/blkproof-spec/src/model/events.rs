@@ -209,7 +209,8 @@ impl Model {
         job.errors.report(side, self.scope.step);
     }
 
-    /// Reports jobs that were cancelled though nobody asked for it and no job of their group failed.
+    /// Reports jobs that were cancelled though nobody asked for it and no job of their group
+    /// failed.
     fn explain_cancels(&mut self, out: &mut Judgement) {
         for (name, group) in std::mem::take(&mut self.scope.cancels) {
             let explained = group.is_some_and(|group| {

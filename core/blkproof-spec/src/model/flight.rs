@@ -181,7 +181,8 @@ impl Model {
         if let Some(effect) = effect {
             let moment = self.change(disk, effect.range);
             flight.moment = moment;
-            // Older requests in flight may still land on top of this one, and this one on top of them.
+            // Older requests in flight may still land on top of this one, and this one on top of
+            // them.
             let overlaps: Vec<_> = self
                 .flights
                 .iter()

@@ -338,7 +338,8 @@ impl Model {
         } = op
             && errno == Errno::EIO
         {
-            // Over a cluster that is allocated already; what is and what is not is the format's business.
+            // Over a cluster that is allocated already; what is and what is not is the format's
+            // business.
             return;
         }
         let about = About::Disk(self.name_of(disk));

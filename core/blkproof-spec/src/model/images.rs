@@ -1,9 +1,9 @@
 //! Images, their backing chains, and what they hold.
 //!
-//! An image's layer maps ranges to values; a byte without a value falls through to the backing file,
-//! and reads as zero where there is none or where it ends. A value is certain, or a *cell*: one of two
-//! older values, each sector on its own. Copies of a layer refer to the same cell, so that pinning a
-//! sector of it (by a read that shows which value it has) pins it everywhere.
+//! An image's layer maps ranges to values; a byte without a value falls through to the backing
+//! file, and reads as zero where there is none or where it ends. A value is certain, or a *cell*:
+//! one of two older values, each sector on its own. Copies of a layer refer to the same cell, so
+//! that pinning a sector of it (by a read that shows which value it has) pins it everywhere.
 
 mod pinning;
 
@@ -126,8 +126,8 @@ impl Image {
         self.role != Role::Image
     }
 
-    /// Returns the bytes that a discard of `range` zeroes: its whole clusters, the last of which may
-    /// end where the disk does.
+    /// Returns the bytes that a discard of `range` zeroes: its whole clusters, the last of which
+    /// may end where the disk does.
     pub(crate) fn discarded(&self, range: ByteRange) -> ByteRange {
         if self.geometry.discard == DiscardMode::Ignore {
             return ByteRange::default();
@@ -144,7 +144,8 @@ impl Image {
         ByteRange::between(start, end)
     }
 
-    /// Returns the cluster size in which the image allocates; a raw image counts as having the default.
+    /// Returns the cluster size in which the image allocates; a raw image counts as having the
+    /// default.
     pub(crate) fn cluster(&self) -> u64 {
         match self.geometry.format {
             Format::Qcow2 => self.geometry.cluster.0,
@@ -281,8 +282,8 @@ impl Images {
         new: Contents,
         written: Option<(ImageId, u64)>,
     ) -> CellId {
-        // Frozen contents of a disk outlive its layer, so its cells stand on their own; a target's may
-        // be rebased and keep falling through.
+        // Frozen contents of a disk outlive its layer, so its cells stand on their own; a target's
+        // may be rebased and keep falling through.
         let (old, absent) = if self.get(id).is_disk() {
             (self.shown(id, range), Absent::Zero)
         } else {
@@ -318,7 +319,8 @@ impl Images {
         }
     }
 
-    /// Returns what the image shows through its chain, with a value for every byte that is not zero.
+    /// Returns what the image shows through its chain, with a value for every byte that is not
+    /// zero.
     pub(crate) fn flatten(&self, id: ImageId) -> Contents {
         let image = self.get(id);
         if image.backing.is_none() {
@@ -336,8 +338,8 @@ impl Images {
 
     /// Tells `see` every stretch of `range` that the image shows with a value through its chain.
     ///
-    /// Cells keep referring to the image whose layer holds them: what falls through a cell of a backing
-    /// file falls through to what backs that file.
+    /// Cells keep referring to the image whose layer holds them: what falls through a cell of a
+    /// backing file falls through to what backs that file.
     pub(crate) fn show(
         &self,
         id: ImageId,

@@ -3,9 +3,9 @@
 //!
 //! Checked: when a job that held a bitmap ends.
 
-pub(super) const SENTENCE: &str = "A job gives its bitmap back as its outcome and mode say: everything dirty before \
-    or written meanwhile after a failure, just what was written meanwhile after \
-    success.";
+pub(super) const SENTENCE: &str = "A job gives its bitmap back as its outcome and mode say: \
+    everything dirty before or written meanwhile after a failure, just what was written meanwhile \
+    after success.";
 
 pub(super) const WHEN: &str = "When a job that held a bitmap ends.";
 

@@ -23,7 +23,8 @@ pub(crate) fn hang(about: About, out: &mut Judgement) {
 }
 
 impl Violation {
-    /// Returns the violation of a subject that panicked, died or could not be read, in its own words.
+    /// Returns the violation of a subject that panicked, died or could not be read, in its own
+    /// words.
     #[must_use]
     pub fn crash(words: &str) -> Self {
         Self::new(

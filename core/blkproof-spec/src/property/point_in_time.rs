@@ -2,8 +2,8 @@
 //!
 //! Checked: whenever a job's target is compared.
 
-pub(super) const SENTENCE: &str = "Guest writes after a job, or its transaction, was accepted never show in its \
-    target.";
+pub(super) const SENTENCE: &str = "Guest writes after a job, or its transaction, was accepted \
+    never show in its target.";
 
 pub(super) const WHEN: &str = "Whenever a job's target is compared.";
 
@@ -12,8 +12,8 @@ use crate::content::WriteNumber;
 use crate::model::{Fact, Held, Judgement, Mismatch, Violation};
 use crate::step::StepNumber;
 
-/// Reports mismatches that hold what was written after the point in time, of which `is_now` tells by
-/// the disk's contents where no stamp does.
+/// Reports mismatches that hold what was written after the point in time, of which `is_now` tells
+/// by the disk's contents where no stamp does.
 pub(crate) fn check(
     found: &Violation,
     frozen_at: StepNumber,

@@ -3,8 +3,8 @@
 //!
 //! Checked: whenever contents are compared after a fault fired.
 
-pub(super) const SENTENCE: &str = "A fault may make a command fail, never succeed wrongly: no wrong contents after a \
-    step that met a reported fault.";
+pub(super) const SENTENCE: &str = "A fault may make a command fail, never succeed wrongly: no \
+    wrong contents after a step that met a reported fault.";
 
 pub(super) const WHEN: &str = "Whenever contents are compared after a fault fired.";
 

@@ -49,8 +49,8 @@ pub enum Check {
     },
     /// No job is reported.
     NoJobs,
-    /// The next event of this job that is neither a status change nor consumed by an earlier check is
-    /// this one.
+    /// The next event of this job that is neither a status change nor consumed by an earlier check
+    /// is this one.
     Event {
         /// The job.
         job: JobName,

@@ -91,8 +91,8 @@ impl Run<'_> {
         self.findings.is_empty().then_some(Reply::Done)
     }
 
-    /// Takes a restart that faults kept from succeeding as the end of what can be judged: what was not
-    /// written when the disks were closed is lost, and the subject said so.
+    /// Takes a restart that faults kept from succeeding as the end of what can be judged: what was
+    /// not written when the disks were closed is lost, and the subject said so.
     fn excuse_restart(&mut self, action: &Action) {
         if *action != Action::Restart || self.buffers.fired.is_empty() {
             return;

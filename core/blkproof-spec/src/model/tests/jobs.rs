@@ -20,7 +20,8 @@ use crate::status::{IoStatus, JobStatus, Status};
 use crate::step::{Action, Backup, ErrorPolicy, JobVerb};
 use crate::units::{ByteRange, Length};
 
-/// A disk of 64 MiB with the writes of G1 recorded by bitmap `b`, and a target of this cluster size.
+/// A disk of 64 MiB with the writes of G1 recorded by bitmap `b`, and a target of this cluster
+/// size.
 fn seed(cluster: u64) -> Stage {
     let mut stage = Stage::new(vec![disk("d", 64 * M)]);
     stage.done(&finish(full("full")), &success("d", 64 * M));
