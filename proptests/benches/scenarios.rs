@@ -18,10 +18,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use blkproof::generate::{self, Profile};
+use blkproof::spec::Scenario;
 use blkproof::spec::step::{Action, Check};
-use blkproof::spec::{Judgement, Model, Scenario};
-use blkproof::{Options, Outcome, Runner, Subject};
-use blkproof_engine::Engine;
+use blkproof::{Options, Outcome, Runner};
+use blkproof_engine::{Engine, ImageInspector};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn seed() -> Scenario {
@@ -46,7 +46,7 @@ fn shape() -> Scenario {
 }
 
 fn judge(runner: &mut Runner, engine: &mut Engine, scenario: &Scenario) {
-    let outcome = runner.run(scenario, engine, None);
+    let outcome = runner.run(scenario, engine, Some(&mut ImageInspector));
     assert!(matches!(outcome, Outcome::Held(_)), "{outcome:?}");
 }
 
@@ -180,7 +180,7 @@ fn campaign(c: &mut Criterion) {
             b.iter(|| {
                 number += 1;
                 let scenario = generate::case(1, number, &profile);
-                runner.run(&scenario, &mut engine, None)
+                runner.run(&scenario, &mut engine, Some(&mut ImageInspector))
             });
         });
     }

@@ -2,7 +2,7 @@
 //!
 //! [`run`] reads the arguments and calls the verb, each in a file of its own. A verb returns an
 //! [`Exit`] or an error; errors are printed in one place, here. Everything that is printed goes
-//! through the [`ui`], so that colours, `--json` and a reader that went away are dealt with once.
+//! through the `ui`, so that colours, `--json` and a reader that went away are dealt with once.
 
 mod exit;
 

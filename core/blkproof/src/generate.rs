@@ -2,7 +2,7 @@
 //!
 //! A case is addressed by (seed, number) and comes out the same on every machine. Every step that
 //! is made up is answered by the model alone ([`Expect::Any`]): the generator only aims at what is
-//! interesting, and keeps just enough of an account ([`plan`]) to aim well.
+//! interesting, and keeps just enough of an account (`plan`) to aim well.
 
 mod choices;
 
