@@ -7,6 +7,7 @@ use super::judgement::Observation;
 use crate::errno::Errno;
 use crate::event::Side;
 use crate::fault::{Firing, IoType, Layer};
+use crate::geometry::Format;
 use crate::name::{JobName, RequestId};
 use crate::step::{Action, GuestOp, Work};
 
@@ -139,6 +140,7 @@ impl Model {
             let Some(errno) = firing.errno else { continue };
             let read = self.on_chain(source, &firing.place.image);
             let write = self.on_chain(target, &firing.place.image);
+            let query = read && self.may_be_table(firing);
             let (step, job) = (self.scope.step, &mut self.jobs[index]);
             if read {
                 job.errors.meet(Side::Read, errno, step);
@@ -146,10 +148,25 @@ impl Model {
             if write {
                 job.errors.meet(Side::Write, errno, step);
             }
-            if alone && (read || write) && !is_exempt(firing) {
+            if alone && (read || write) && !query && !is_exempt(firing) {
                 job.errors.owe(firing);
             }
         }
+    }
+
+    /// Tells whether a fault may have hit the read of a mapping table, which is one cluster at most.
+    ///
+    /// A job reads tables to find out what is allocated, and copies where it cannot find out. Nobody
+    /// can tell such a read from one of data that is as short; what is copied is compared all the same.
+    fn may_be_table(&self, firing: &Firing) -> bool {
+        let found = self.images.find(&firing.place.image);
+        found.is_some_and(|id| {
+            let geometry = self.images.get(id).geometry;
+            firing.kind == IoType::Read
+                && firing.place.layer == Layer::File
+                && geometry.format == Format::Qcow2
+                && firing.range.len <= geometry.cluster.0
+        })
     }
 
     /// Collects, each once, the errors that a guest request to this disk may have met.
