@@ -1,9 +1,9 @@
 //! Scenario text, version 1: the form in which people read, edit, commit and replay scenarios.
 //!
 //! One statement a line; the grammar is documented in `SCENARIO.md` beside this crate. [`parse`]
-//! and [`print()`] are inverse to each other for every scenario whose setup is valid. A [`Document`]
-//! is a scenario together with the lines it stood on: it knows which line a step is on, and prints
-//! the text in canonical form with its comments.
+//! and [`print()`] are inverse to each other for every scenario whose setup is valid. A
+//! [`Document`] is a scenario together with the lines it stood on: it knows which line a step is
+//! on, and prints the text in canonical form with its comments.
 
 mod diagnostic;
 

@@ -154,10 +154,12 @@ impl Model {
         }
     }
 
-    /// Tells whether a fault may have hit the read of a mapping table, which is one cluster at most.
+    /// Tells whether a fault may have hit the read of a mapping table, which is one cluster at
+    /// most.
     ///
-    /// A job reads tables to find out what is allocated, and copies where it cannot find out. Nobody
-    /// can tell such a read from one of data that is as short; what is copied is compared all the same.
+    /// A job reads tables to find out what is allocated, and copies where it cannot find out.
+    /// Nobody can tell such a read from one of data that is as short; what is copied is compared
+    /// all the same.
     fn may_be_table(&self, firing: &Firing) -> bool {
         let found = self.images.find(&firing.place.image);
         found.is_some_and(|id| {
