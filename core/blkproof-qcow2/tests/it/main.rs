@@ -10,6 +10,8 @@ mod basic;
 
 mod events;
 
+mod growth;
+
 mod hostile;
 
 mod model;
