@@ -181,7 +181,7 @@ impl fmt::Debug for IoTypes {
 }
 
 /// A fault rule with its place.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct FaultRule {
     /// The name by which it can be lifted.
     pub name: Option<RuleName>,
@@ -192,7 +192,7 @@ pub struct FaultRule {
 }
 
 /// What a fault rule does.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Rule {
     /// `blkdebug`'s `set-state`.
     SetState {
@@ -218,7 +218,7 @@ pub enum Rule {
 }
 
 /// `blkdebug`'s `inject-error` rule.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct InjectError {
     /// The event that activates it.
     pub event: Event,
@@ -254,7 +254,7 @@ impl InjectError {
 }
 
 /// A fault rule that needs no event: it looks at requests alone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Extended {
     /// The kinds of request it looks at.
     pub iotypes: IoTypes,
@@ -267,7 +267,7 @@ pub struct Extended {
 }
 
 /// Which of a rule's matching requests it acts on. Matches are counted from 1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum When {
     /// All.
     Always,
@@ -289,7 +289,7 @@ pub enum When {
 }
 
 /// What an extended rule does to a request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Effect {
     /// The request fails; nothing of it is applied.
     Error(Errno),
@@ -336,7 +336,7 @@ pub enum Effect {
 }
 
 /// Which sectors of a torn write are applied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kept {
     /// The first half, rounded up.
     Left,

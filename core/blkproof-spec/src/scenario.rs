@@ -7,7 +7,7 @@ use crate::step::Step;
 use crate::units::{ByteRange, Units};
 
 /// A whole scenario: plain data, from which everything that happens follows.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub struct Scenario {
     /// A sentence that says what it proves, shown in listings.
     pub title: Option<Box<str>>,
@@ -22,7 +22,7 @@ pub struct Scenario {
 }
 
 /// What is there before the first step.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub struct Setup {
     /// The disks, in the order in which they are made. A disk's [`DiskId`](crate::DiskId) is its
     /// position here.
@@ -32,7 +32,7 @@ pub struct Setup {
 }
 
 /// A disk that is there before the first step.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct DiskSetup {
     /// Its name: of the device, of the node, and of the image in the store.
     pub name: ImageName,
@@ -60,7 +60,7 @@ pub enum Role {
 }
 
 /// What bounds a scenario. A bound that is reached fails loudly.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Limits {
     /// The units of work that one step may do before it ends as pending.
     pub units_per_step: Units,
@@ -75,7 +75,7 @@ impl Default for Limits {
 }
 
 /// How a scenario says that it must end.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub enum StatedOutcome {
     /// Every property and every expectation holds.
     #[default]

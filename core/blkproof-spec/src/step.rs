@@ -17,7 +17,7 @@ pub use check::{BitmapPattern, Check, EventPattern, JobPattern, Reference};
 pub struct StepNumber(pub u32);
 
 /// One step of a scenario.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Step {
     /// What is done.
     pub action: Action,
@@ -37,7 +37,7 @@ impl Step {
 }
 
 /// How a scenario says that a step must be answered. The model judges the answer besides.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Expect {
     /// It succeeds (a step that says nothing).
     Done,
@@ -72,7 +72,7 @@ impl At {
 }
 
 /// What a step does.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Action {
     /// A guest request, carried out to its end.
@@ -176,7 +176,7 @@ pub enum Action {
 }
 
 /// A guest's request.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum GuestOp {
     /// Data is written.
     Write {
@@ -225,7 +225,7 @@ impl GuestOp {
 }
 
 /// A dirty-bitmap command with its subject.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct BitmapStep {
     /// The disk.
     pub at: At,
@@ -236,7 +236,7 @@ pub struct BitmapStep {
 }
 
 /// A dirty-bitmap command.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum BitmapCommand {
     /// A new bitmap, all clean.
     Add {
@@ -263,7 +263,7 @@ pub enum BitmapCommand {
 }
 
 /// A new image.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Create {
     /// Its name.
     pub image: ImageName,
@@ -278,7 +278,7 @@ pub struct Create {
 }
 
 /// A backup job, as `drive-backup` and `blockdev-backup` of QMP start it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Backup {
     /// The job's id; the source's device name where absent.
     pub job: Option<JobName>,
@@ -432,7 +432,7 @@ pub enum Work {
 }
 
 /// An action of a transaction.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum TransactionAction {
     /// Always fails, so that the whole is rolled back.
     Abort,

@@ -8,7 +8,7 @@ use crate::step::At;
 use crate::units::Length;
 
 /// Something that must be as said.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Check {
     /// The image, read through its chain, equals the reference, sizes included.
     Image {
@@ -62,7 +62,7 @@ pub enum Check {
 }
 
 /// What an image is compared with.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Reference {
     /// What the disk or image of this name holds now.
     Now(ImageName),
@@ -76,7 +76,7 @@ pub enum Reference {
 }
 
 /// What a check says of a bitmap. An absent field says nothing.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
 pub struct BitmapPattern {
     /// Dirty bits times granularity, in bytes.
     pub count: Option<Length>,
@@ -95,7 +95,7 @@ pub struct BitmapPattern {
 }
 
 /// What a check says of a job. An absent field says nothing.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
 pub struct JobPattern {
     /// Its state.
     pub state: Option<JobState>,
@@ -110,7 +110,7 @@ pub struct JobPattern {
 }
 
 /// What a check says of an event. An absent field says nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum EventPattern {
     /// `BLOCK_JOB_COMPLETED`.
     Completed {
