@@ -30,20 +30,21 @@ impl Inspector for ImageInspector {
         image: &ImageName,
         format: Format,
     ) -> Result<Box<dyn Inspected>, InspectError> {
-        let layers = layers(images, image, format)?;
+        let (layers, names) = layers(images, image, format)?;
         Ok(Box::new(Image {
+            names,
             contents: Contents::new(layers),
             format,
         }))
     }
 }
 
-/// Opens an image and its chain, each image before its backing file.
+/// Opens an image and its chain, each image before its backing file, with their names.
 fn layers(
     images: &dyn Images,
     image: &ImageName,
     format: Format,
-) -> Result<Vec<Layer>, InspectError> {
+) -> Result<(Vec<Layer>, Vec<ImageName>), InspectError> {
     let mut names: Vec<ImageName> = Vec::new();
     let mut layers = Vec::new();
     let mut next = Some((image.clone(), Some(format)));
@@ -74,12 +75,13 @@ fn layers(
         layers.push(layer);
         names.push(name);
     }
-    Ok(layers)
+    Ok((layers, names))
 }
 
 /// An image with its chain.
 #[derive(Debug)]
 struct Image {
+    names: Vec<ImageName>,
     contents: Contents,
     format: Format,
 }
@@ -94,6 +96,10 @@ impl Image {
 impl Inspected for Image {
     fn size(&self) -> Length {
         self.contents.size()
+    }
+
+    fn chain(&self) -> &[ImageName] {
+        &self.names
     }
 
     fn allocated(&mut self, ranges: &mut Vec<ByteRange>) -> Result<(), InspectError> {

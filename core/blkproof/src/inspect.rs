@@ -52,6 +52,9 @@ pub trait Inspected: fmt::Debug {
     /// Returns the size that a guest would see.
     fn size(&self) -> Length;
 
+    /// Returns the names of the images of the chain, the one that was opened first.
+    fn chain(&self) -> &[ImageName];
+
     /// Adds to `ranges` what the top image of the chain has allocated as data or as zeroes, in
     /// ascending order.
     ///

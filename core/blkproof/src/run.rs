@@ -18,6 +18,8 @@ mod end;
 
 mod known;
 
+mod looked;
+
 mod trace;
 
 mod world;
@@ -34,6 +36,7 @@ use crate::inspect::Inspector;
 use crate::outcome::{Counts, Failure, Finding, Moment, NotJudged, Outcome};
 use crate::subject::Subject;
 use known::Known;
+use looked::Looked;
 use world::World;
 
 pub(crate) use carry::reply_text;
@@ -102,6 +105,7 @@ struct Buffers {
     /// The events that no check has consumed yet, status changes left out.
     unchecked: Vec<JobEvent>,
     known: Known,
+    looked: Looked,
 }
 
 impl Buffers {
@@ -111,6 +115,7 @@ impl Buffers {
         self.firings.clear();
         self.unchecked.clear();
         self.known.clear();
+        self.looked.clear();
     }
 }
 

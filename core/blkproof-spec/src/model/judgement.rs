@@ -334,6 +334,25 @@ pub struct Demand {
     pub(super) against: Against,
 }
 
+impl Demand {
+    /// Tells whether the target is compared with contents that were frozen: looking again at a target
+    /// that did not change cannot come out differently.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        matches!(self.against, Against::Point(_))
+    }
+
+    /// Tells whether `other` looks at the same and compares it with the same, whatever property it
+    /// is demanded for.
+    #[must_use]
+    pub fn is_same_look(&self, other: &Self) -> bool {
+        self.target == other.target
+            && self.size == other.size
+            && self.scope == other.scope
+            && self.against == other.against
+    }
+}
+
 /// What a demand looks at.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Target {

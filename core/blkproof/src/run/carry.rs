@@ -6,6 +6,7 @@ use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
 
 use super::Run;
+use super::compare::Look;
 use crate::outcome::{Finding, NotJudged};
 use crate::subject::{Subject, SubjectError};
 use crate::text::describe;
@@ -41,7 +42,7 @@ impl Run<'_> {
         self.model
             .observe(number, action, &seen, &mut buffers.judgement);
         self.take_violations();
-        self.fulfil_demands(false);
+        self.fulfil_demands(Look::Passing);
         reply
     }
 

@@ -6,6 +6,7 @@ use blkproof_spec::{JobEvent, JobName, Reply};
 
 use super::Run;
 use super::carry::guarded;
+use super::compare::Look;
 use super::trace::sha256_hex;
 use crate::outcome::Finding;
 
@@ -21,7 +22,7 @@ impl Run<'_> {
                 self.buffers.judgement.clear();
                 self.model.check(check, &mut self.buffers.judgement);
                 self.take_violations();
-                self.fulfil_demands(true);
+                self.fulfil_demands(Look::Stated);
             }
             Check::Digest { image, sha256 } => match self.digest(image) {
                 Ok(seen) if seen == *sha256 => {}

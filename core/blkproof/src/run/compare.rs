@@ -1,48 +1,61 @@
 //! Fulfilling the model's demands: reading what it wants to see compared.
 
 use blkproof_spec::model::{Demand, Fact, Held, Mismatch, Scope, Target, Violation};
-use blkproof_spec::{At, ByteRange};
+use blkproof_spec::{At, ByteRange, ImageName};
 
 use super::Run;
 use super::carry::guarded;
+use super::known::Known;
+use super::looked::State;
+use super::world::World;
 use crate::inspect::{InspectError, Inspected};
 use crate::outcome::Finding;
 
 /// How much is read and compared at once.
-const PIECE: u64 = 256 << 10;
+const PIECE: u64 = 32 << 10;
 
-/// Up to this size everything is read, where nobody can say which parts hold data.
+/// Up to this size everything is read at looks that are not in passing, where no inspector can say
+/// which parts hold data.
 const DENSE_MAX: u64 = 64 << 20;
 
-/// Up to this size a disk that is open is read as a whole in the middle of a run, where an
-/// inspector looks at all of it at the end.
-const DENSE_MAX_INSPECTED: u64 = 1 << 20;
+/// Up to this size everything is read at any look. Above it, what the model expects to hold data.
+const SMALL: u64 = 1 << 20;
+
+/// How closely a demand is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Look {
+    /// In passing, behind a step: images by the inspector, or through the subject without one.
+    Passing,
+    /// Because the scenario says so: images by both.
+    Stated,
+    /// For the last time.
+    Last,
+}
 
 impl Run<'_> {
-    /// Fulfils what the model demanded last. Where it is `thorough`, images are read through the
-    /// subject as well as through the inspector.
-    pub(super) fn fulfil_demands(&mut self, thorough: bool) {
+    /// Fulfils what the model demanded last.
+    pub(super) fn fulfil_demands(&mut self, look: Look) {
         let demands = core::mem::take(&mut self.buffers.judgement.demands);
         for demand in &demands {
             self.counts.demands += 1;
-            self.fulfil(demand, thorough);
+            self.fulfil(demand, look);
         }
         self.buffers.judgement.demands = demands;
         self.buffers.judgement.demands.clear();
     }
 
-    fn fulfil(&mut self, demand: &Demand, thorough: bool) {
+    fn fulfil(&mut self, demand: &Demand, look: Look) {
         match (&demand.target, &demand.scope) {
             (_, Scope::Allocation) => self.inspect(demand),
-            (Target::Disk(_), _) => self.look_through_subject(demand),
+            (Target::Disk(_), _) => self.look_through_subject(demand, look),
             (Target::Image(_), _) => {
                 if self.inspector.is_some() {
                     self.inspect(demand);
                 }
                 // What is wrong with the image already does not have to be told twice.
                 let wrong = !self.buffers.judgement.violations.is_empty();
-                if self.inspector.is_none() || thorough && !wrong {
-                    self.look_through_subject(demand);
+                if self.inspector.is_none() || look == Look::Stated && !wrong {
+                    self.look_through_subject(demand, look);
                 }
             }
         }
@@ -58,19 +71,40 @@ impl Run<'_> {
         let Some(inspector) = &mut self.inspector else {
             return;
         };
+        let (world, known) = (self.world, &self.buffers.known);
+        if self
+            .buffers
+            .looked
+            .still_holds(demand, |name| state(world, known, name))
+        {
+            return;
+        }
         let opened = inspector.open(self.world.images(), name, image.format);
+        let before = self.buffers.judgement.violations.len();
         let result = opened.and_then(|mut image| {
             if demand.scope == Scope::Allocation {
-                self.compare_allocation(demand, &mut *image)
-            } else {
-                self.compare_inspected(demand, &mut *image)
+                return self.compare_allocation(demand, &mut *image);
             }
+            self.compare_inspected(demand, &mut *image)?;
+            if demand.is_fixed() && self.buffers.judgement.violations.len() == before {
+                self.remember(demand, &*image);
+            }
+            Ok(())
         });
         if let Err(error) = result {
             self.findings.push(Finding::Unsound {
                 image: name.clone(),
                 complaints: vec![error.message],
             });
+        }
+    }
+
+    /// Remembers that nothing is wrong with an image, unless its chain leads out of the scenario.
+    fn remember(&mut self, demand: &Demand, image: &dyn Inspected) {
+        let (world, known) = (self.world, &self.buffers.known);
+        let chain = image.chain().iter().map(|name| state(world, known, name));
+        if let Some(chain) = chain.collect::<Option<Vec<State>>>() {
+            self.buffers.looked.remember(demand, chain);
         }
     }
 
@@ -113,11 +147,11 @@ impl Run<'_> {
     }
 
     /// Fulfils a demand by reading through the subject.
-    fn look_through_subject(&mut self, demand: &Demand) {
-        let dense = if self.inspector.is_some() {
-            DENSE_MAX_INSPECTED
-        } else {
+    fn look_through_subject(&mut self, demand: &Demand, look: Look) {
+        let dense = if look != Look::Passing && self.inspector.is_none() {
             DENSE_MAX
+        } else {
+            SMALL
         };
         let mut ranges = core::mem::take(&mut self.buffers.ranges);
         ranges.clear();
@@ -188,6 +222,14 @@ impl Run<'_> {
             read,
         )
     }
+}
+
+fn state(world: &dyn World, known: &Known, name: &ImageName) -> Option<State> {
+    known.get(name).map(|image| State {
+        name: name.clone(),
+        birth: image.birth,
+        changes: world.changes(name),
+    })
 }
 
 fn compare_pieces(

@@ -3,6 +3,7 @@
 use blkproof_spec::StepNumber;
 use blkproof_spec::model::{ImageReport, Scope, Target};
 
+use super::compare::Look;
 use super::{Cleanup, Run, Stop};
 use crate::inspect::Soundness;
 use crate::outcome::{Finding, Moment};
@@ -20,7 +21,7 @@ impl Run<'_> {
         self.model.finish(&mut self.buffers.judgement);
         self.take_violations();
         let demands = self.buffers.judgement.demands.clone();
-        self.fulfil_demands(true);
+        self.fulfil_demands(Look::Last);
         // What was looked at is to be closed in good health, whatever rules are left.
         self.world.lift_all();
         self.subject("closing the disks", |subject| subject.close());

@@ -7,7 +7,11 @@ use blkproof_spec::{Format, ImageName, Length, Setup};
 /// The images that the scenario brought about. An image that a refused step may have made or not is
 /// among them: whether it is there, the store knows.
 #[derive(Debug, Default)]
-pub(super) struct Known(Vec<Image>);
+pub(super) struct Known {
+    images: Vec<Image>,
+    /// How often an image came about or changed its size.
+    births: u64,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Image {
@@ -16,23 +20,26 @@ pub(super) struct Image {
     pub(super) size: Length,
     /// Whether a guest has it open.
     pub(super) is_disk: bool,
+    /// Different for images of the same name that came about one after the other.
+    pub(super) birth: u64,
 }
 
 impl Known {
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.images.clear();
     }
 
     pub(super) fn get(&self, name: &ImageName) -> Option<&Image> {
-        self.0.iter().find(|image| image.name == *name)
+        self.images.iter().find(|image| image.name == *name)
     }
 
     pub(super) fn setup(&mut self, setup: &Setup) {
-        self.0.extend(setup.disks.iter().map(|disk| Image {
+        self.images.extend(setup.disks.iter().map(|disk| Image {
             name: disk.name.clone(),
             format: disk.geometry.format,
             size: disk.geometry.size,
             is_disk: disk.role != Role::Image,
+            birth: 0,
         }));
     }
 
@@ -44,10 +51,13 @@ impl Known {
                 let size = create.size.or(backing.map(|image| image.size));
                 self.insert(&create.image, create.format, size.unwrap_or_default());
             }
-            Action::Remove { image } => self.0.retain(|known| known.name != *image),
+            Action::Remove { image } => self.images.retain(|known| known.name != *image),
             Action::Resize { at, size } => {
-                if let Some(image) = self.0.iter_mut().find(|image| image.name == *at.name()) {
+                self.births += 1;
+                let mut images = self.images.iter_mut();
+                if let Some(image) = images.find(|image| image.name == *at.name()) {
                     image.size = *size;
+                    image.birth = self.births;
                 }
             }
             other => self.note_targets(other),
@@ -83,12 +93,14 @@ impl Known {
     }
 
     fn insert(&mut self, name: &ImageName, format: Format, size: Length) {
-        self.0.retain(|known| known.name != *name);
-        self.0.push(Image {
+        self.images.retain(|known| known.name != *name);
+        self.births += 1;
+        self.images.push(Image {
             name: name.clone(),
             format,
             size,
             is_disk: false,
+            birth: self.births,
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use blkproof_device::{FaultStore, Media, RuleCount, Store, TraceEntry};
 use blkproof_spec::fault::Firing;
-use blkproof_spec::{FaultRule, Millis, Place, RuleName, Tag};
+use blkproof_spec::{FaultRule, ImageName, IoType, Millis, Place, RuleName, Tag};
 
 use crate::inspect::Images;
 
@@ -19,6 +19,8 @@ pub(super) trait World: Images {
     fn suspended(&self, tags: &mut Vec<Tag>);
     fn drain_ledger(&self, firings: &mut Vec<Firing>);
     fn rule_counts(&self) -> Vec<RuleCount>;
+    /// Returns how often the device was changed since it was made.
+    fn changes(&self, name: &ImageName) -> u64;
     fn set_tracing(&self, tracing: bool);
     fn drain_trace(&self, entries: &mut Vec<TraceEntry>);
 }
@@ -70,6 +72,13 @@ impl<M: Media> World for FaultStore<M> {
 
     fn rule_counts(&self) -> Vec<RuleCount> {
         Self::rule_counts(self)
+    }
+
+    fn changes(&self, name: &ImageName) -> u64 {
+        let changing = [IoType::Write, IoType::WriteZeroes, IoType::Discard];
+        self.counters(name).map_or(0, |counters| {
+            changing.iter().map(|kind| counters.of(*kind)).sum()
+        })
     }
 
     fn set_tracing(&self, tracing: bool) {
