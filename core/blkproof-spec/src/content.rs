@@ -166,13 +166,19 @@ fn generate_sector(record: [u8; RECORD], at: u64, buf: &mut [u8]) {
 }
 
 fn mismatch_sector(record: [u8; RECORD], at: u64, buf: &[u8]) -> Option<usize> {
-    if at.is_multiple_of(RECORD as u64) {
-        let (whole, rest) = buf.as_chunks::<RECORD>();
-        if whole.iter().all(|part| *part == record) && *rest == record[..rest.len()] {
-            return None;
-        }
+    if at.is_multiple_of(RECORD as u64) && repeats(&record, buf) {
+        return None;
     }
     (0..buf.len()).find(|&index| buf[index] != byte_of(&record, at, index))
+}
+
+/// Tells whether `buf` is `record` again and again, up to a part of it at the end: whether it begins
+/// with the record, and everything behind that equals what lies a record before it.
+fn repeats(record: &[u8; RECORD], buf: &[u8]) -> bool {
+    match buf.split_first_chunk::<RECORD>() {
+        Some((first, rest)) => first == record && *rest == buf[..rest.len()],
+        None => *buf == record[..buf.len()],
+    }
 }
 
 fn byte_of(record: &[u8; RECORD], at: u64, index: usize) -> u8 {
@@ -181,8 +187,7 @@ fn byte_of(record: &[u8; RECORD], at: u64, index: usize) -> u8 {
 }
 
 fn mismatch_fill(byte: u8, buf: &[u8]) -> Option<usize> {
-    let (whole, rest) = buf.as_chunks::<RECORD>();
-    if whole.iter().all(|part| *part == [byte; RECORD]) && rest.iter().all(|part| *part == byte) {
+    if repeats(&[byte; RECORD], buf) {
         return None;
     }
     buf.iter().position(|part| *part != byte)
