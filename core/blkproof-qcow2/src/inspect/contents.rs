@@ -248,6 +248,12 @@ impl Tables {
         let within = at % cluster;
         let first = self.found(layer, be64(&self.piece, place), within)?;
         let mut to = at - within + cluster;
+        if first.is_none() {
+            let (entries, _) = self.piece[place + 8..].as_chunks::<8>();
+            let holes = entries.iter().take_while(|entry| **entry == [0; 8]).count();
+            place += holes * 8;
+            to += holes as u64 * cluster;
+        }
         while to < end && !matches!(first, Some(Found::Compressed { .. })) {
             place += 8;
             if place >= self.piece.len() {

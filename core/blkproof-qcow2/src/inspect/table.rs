@@ -4,7 +4,7 @@ use blkproof_device::{BlockDevice, StatusKind};
 use blkproof_spec::{ByteRange, Offset};
 
 use super::InspectError;
-use crate::num::{be64, index, is_zero};
+use crate::num::{index, is_zero};
 
 /// How much is read at once.
 pub(super) const PIECE: u64 = 4096;
@@ -79,11 +79,25 @@ pub(super) fn entries<D: BlockDevice + ?Sized>(
 ) -> Result<(), InspectError> {
     let range = ByteRange::new(table.offset, table.entries * 8);
     pieces(device, range, budget, |start, piece| {
-        for at in (0..piece.len() - piece.len() % 8).step_by(8) {
-            let value = be64(piece, at);
-            if value != 0 {
-                each((start + at as u64) / 8, value)?;
+        let mut index = start / 8;
+        let (lines, rest) = piece.as_chunks::<64>();
+        let rest = core::iter::once(rest).filter(|rest| !rest.is_empty());
+        for line in lines.iter().map(|line| &line[..]).chain(rest) {
+            let (words, _) = line.as_chunks::<8>();
+            // Tables are mostly holes.
+            if words
+                .iter()
+                .fold(0, |all, word| all | u64::from_ne_bytes(*word))
+                != 0
+            {
+                for (place, word) in (index..).zip(words) {
+                    let value = u64::from_be_bytes(*word);
+                    if value != 0 {
+                        each(place, value)?;
+                    }
+                }
             }
+            index += words.len() as u64;
         }
         Ok(())
     })
