@@ -16,6 +16,12 @@ use crate::property::{
 use crate::step::{Check, Reference, StepNumber};
 use crate::units::{ByteRange, SECTOR};
 
+/// How much of what was zeroed is read at each of its ends.
+const ZEROES_READ: u64 = 64 << 10;
+
+/// How much is read around what was written, where nothing was.
+const AROUND: u64 = 4 << 10;
+
 impl Model {
     /// Judges a check where the model's own knowledge decides: demands the comparison of an image,
     /// or says why there is nothing to compare. Other checks are for the harness.
@@ -116,24 +122,37 @@ impl Model {
         }
     }
 
-    /// Returns the ranges of the demand's target that must not read as zeroes, or may not, in
-    /// ascending order.
+    /// Returns the ranges of the demand's target that are worth reading, in ascending order: what
+    /// must not read as zeroes, or may not; the ends of what must read as zeroes because it was
+    /// zeroed; and a little around both, and at the ends of the target.
+    ///
+    /// Together they grow with what was written, never with the target's size.
     #[must_use]
-    pub fn expected_nonzero(&self, demand: &Demand) -> Vec<ByteRange> {
-        let mut found = RangeSet::default();
-        let mut see = |range: ByteRange, value: Value| {
-            if value != Value::ZERO {
-                found.insert(range);
-            }
-        };
-        let whole = [ByteRange::between(0, demand.size.0)];
+    pub fn worth_reading(&self, demand: &Demand) -> Vec<ByteRange> {
+        let whole = ByteRange::between(0, demand.size.0);
         let ranges = match &demand.scope {
-            Scope::Whole => &whole[..],
+            Scope::Whole => core::slice::from_ref(&whole),
             Scope::Within(ranges) => ranges,
             Scope::Allocation => &[],
         };
+        let source = self.source(demand);
+        let mut found = RangeSet::default();
         for range in ranges {
-            match self.source(demand) {
+            let mut read = |start: u64, end: u64| {
+                let around = ByteRange::between(start.saturating_sub(AROUND), end + AROUND);
+                found.insert(around.intersect(*range));
+            };
+            read(range.start, range.start);
+            read(range.end(), range.end());
+            let mut see = |part: ByteRange, value: Value| {
+                if value == Value::ZERO && part.len > 2 * ZEROES_READ {
+                    read(part.start, part.start + ZEROES_READ);
+                    read(part.end() - ZEROES_READ, part.end());
+                } else {
+                    read(part.start, part.end());
+                }
+            };
+            match source {
                 Some(Source::Chain(id)) => self.images.show(id, *range, 0, &mut see),
                 Some(Source::Frozen(contents)) => contents
                     .within(*range)

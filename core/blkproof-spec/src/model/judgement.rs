@@ -318,7 +318,7 @@ impl fmt::Display for Held {
 ///
 /// For [`Scope::Whole`] and [`Scope::Within`] it calls
 /// [`Model::compare`](super::Model::compare) with every piece that is allocated in the target or
-/// that [`Model::expected_nonzero`](super::Model::expected_nonzero) names; what is neither reads
+/// that [`Model::worth_reading`](super::Model::worth_reading) names; what is neither reads
 /// as zeroes as it should. For [`Scope::Allocation`] it calls
 /// [`Model::compare_allocation`](super::Model::compare_allocation).
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -15,11 +15,8 @@ use crate::outcome::Finding;
 const PIECE: u64 = 32 << 10;
 
 /// Up to this size everything is read at looks that are not in passing, where no inspector can say
-/// which parts hold data.
+/// which parts hold data. Otherwise what the model finds worth reading.
 const DENSE_MAX: u64 = 64 << 20;
-
-/// Up to this size everything is read at any look. Above it, what the model expects to hold data.
-const SMALL: u64 = 1 << 20;
 
 /// How closely a demand is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +60,7 @@ impl Run<'_> {
     }
 
     /// Fulfils a demand by the inspector, on the image as it is in the store.
-    pub(super) fn inspect(&mut self, demand: &Demand) {
+    fn inspect(&mut self, demand: &Demand) {
         let name = demand.target.name();
         let Some(image) = self.buffers.known.get(name) else {
             return;
@@ -80,23 +77,30 @@ impl Run<'_> {
             return;
         }
         let opened = inspector.open(self.world.images(), name, image.format);
-        let before = self.buffers.judgement.violations.len();
-        let result = opened.and_then(|mut image| {
-            if demand.scope == Scope::Allocation {
-                return self.compare_allocation(demand, &mut *image);
-            }
-            self.compare_inspected(demand, &mut *image)?;
-            if demand.is_fixed() && self.buffers.judgement.violations.len() == before {
-                self.remember(demand, &*image);
-            }
-            Ok(())
-        });
+        let result = opened.and_then(|mut image| self.look_at(demand, &mut *image));
         if let Err(error) = result {
             self.findings.push(Finding::Unsound {
                 image: name.clone(),
                 complaints: vec![error.message],
             });
         }
+    }
+
+    /// Fulfils a demand on an image that the inspector has open.
+    pub(super) fn look_at(
+        &mut self,
+        demand: &Demand,
+        image: &mut dyn Inspected,
+    ) -> Result<(), InspectError> {
+        if demand.scope == Scope::Allocation {
+            return self.compare_allocation(demand, image);
+        }
+        let before = self.buffers.judgement.violations.len();
+        self.compare_inspected(demand, image)?;
+        if demand.is_fixed() && self.buffers.judgement.violations.len() == before {
+            self.remember(demand, image);
+        }
+        Ok(())
     }
 
     /// Remembers that nothing is wrong with an image, unless its chain leads out of the scenario.
@@ -148,14 +152,10 @@ impl Run<'_> {
 
     /// Fulfils a demand by reading through the subject.
     fn look_through_subject(&mut self, demand: &Demand, look: Look) {
-        let dense = if look != Look::Passing && self.inspector.is_none() {
-            DENSE_MAX
-        } else {
-            SMALL
-        };
+        let dense = look != Look::Passing && self.inspector.is_none();
         let mut ranges = core::mem::take(&mut self.buffers.ranges);
         ranges.clear();
-        if demand.size.0 <= dense {
+        if dense && demand.size.0 <= DENSE_MAX {
             ranges.push(ByteRange::new(0, demand.size.0));
         }
         self.plan(demand, demand.size.0, &mut ranges);
@@ -195,7 +195,7 @@ impl Run<'_> {
     /// Turns the ranges that hold data into those that have to be compared: with what the model
     /// expects to hold data, within the scope, in order and merged.
     fn plan(&self, demand: &Demand, size: u64, ranges: &mut Vec<ByteRange>) {
-        ranges.extend(self.model.expected_nonzero(demand));
+        ranges.extend(self.model.worth_reading(demand));
         ranges.sort_unstable();
         merge_ranges(ranges);
         let whole = [ByteRange::new(0, size)];

@@ -1,11 +1,11 @@
 //! The end of a run: everything is brought to an end and looked at for the last time.
 
-use blkproof_spec::StepNumber;
-use blkproof_spec::model::{ImageReport, Scope, Target};
+use blkproof_spec::model::{Demand, ImageReport, Scope, Target};
+use blkproof_spec::{ImageName, StepNumber};
 
 use super::compare::Look;
 use super::{Cleanup, Run, Stop};
-use crate::inspect::Soundness;
+use crate::inspect::{InspectError, Inspected, Soundness};
 use crate::outcome::{Finding, Moment};
 
 /// How many steps the model may add. More is a bug of the model.
@@ -26,8 +26,7 @@ impl Run<'_> {
         self.world.lift_all();
         self.subject("closing the disks", |subject| subject.close());
         self.go_on()?;
-        self.inspect_disks(&demands);
-        self.inspect_structure();
+        self.inspect_images(&demands);
         self.go_on()
     }
 
@@ -60,52 +59,60 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Looks at the closed disks with eyes of our own.
-    fn inspect_disks(&mut self, demands: &[blkproof_spec::model::Demand]) {
-        for demand in demands {
-            let is_disk = matches!(demand.target, Target::Disk(_));
-            if is_disk && demand.scope != Scope::Allocation {
-                self.buffers.judgement.clear();
-                self.inspect(demand);
-                self.take_violations();
-            }
-        }
-    }
-
-    /// Looks at the structure of every image.
-    fn inspect_structure(&mut self) {
-        let Some(inspector) = &mut self.inspector else {
-            return;
-        };
+    /// Looks at every image with eyes of our own, now that all are closed: at the contents of the
+    /// disks, and at the structure of all.
+    fn inspect_images(&mut self, demands: &[Demand]) {
         for name in self.world.names() {
-            let Some(image) = self.buffers.known.get(&name) else {
+            let (Some(image), Some(inspector)) =
+                (self.buffers.known.get(&name), &mut self.inspector)
+            else {
                 continue;
             };
             let opened = inspector.open(self.world.images(), &name, image.format);
-            let found = match opened.and_then(|mut image| image.soundness()) {
-                Ok(found) => found,
-                Err(error) => Soundness {
-                    errors: vec![error.message],
-                    leaks: 0,
-                },
-            };
-            let report = ImageReport {
-                corruptions: found.errors.len() as u64,
-                leaks: found.leaks,
-            };
-            self.buffers.judgement.clear();
-            self.model
-                .judge_image(&name, report, &mut self.buffers.judgement);
-            if !self.buffers.judgement.violations.is_empty() {
-                let mut complaints = found.errors;
-                if found.leaks > 0 {
-                    complaints.push(format!("{} clusters leaked", found.leaks));
-                }
-                self.findings.push(Finding::Unsound {
-                    image: name,
-                    complaints,
-                });
+            let result = opened.and_then(|mut image| {
+                self.inspect_disk(&name, demands, &mut *image)?;
+                image.soundness()
+            });
+            let found = result.unwrap_or_else(|error| Soundness {
+                errors: vec![error.message],
+                leaks: 0,
+            });
+            self.judge_structure(name, found);
+        }
+    }
+
+    fn inspect_disk(
+        &mut self,
+        name: &ImageName,
+        demands: &[Demand],
+        image: &mut dyn Inspected,
+    ) -> Result<(), InspectError> {
+        for demand in demands {
+            let is_disk = matches!(&demand.target, Target::Disk(disk) if disk == name);
+            if is_disk && demand.scope != Scope::Allocation {
+                self.buffers.judgement.clear();
+                self.look_at(demand, image)?;
+                self.take_violations();
             }
         }
+        Ok(())
+    }
+
+    fn judge_structure(&mut self, image: ImageName, found: Soundness) {
+        let report = ImageReport {
+            corruptions: found.errors.len() as u64,
+            leaks: found.leaks,
+        };
+        self.buffers.judgement.clear();
+        self.model
+            .judge_image(&image, report, &mut self.buffers.judgement);
+        if self.buffers.judgement.violations.is_empty() {
+            return;
+        }
+        let mut complaints = found.errors;
+        if found.leaks > 0 {
+            complaints.push(format!("{} clusters leaked", found.leaks));
+        }
+        self.findings.push(Finding::Unsound { image, complaints });
     }
 }

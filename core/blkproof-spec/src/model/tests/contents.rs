@@ -76,7 +76,7 @@ fn an_increment_over_its_base_is_a_restore_point() {
     assert_eq!(demand.target, Target::Image("inc".into()));
     let copied = ByteRange::new(128 * K, 64 * K);
     assert_eq!(demand.scope, Scope::Within(vec![copied]));
-    assert_eq!(stage.model.expected_nonzero(&demand), [copied]);
+    assert_eq!(stage.model.worth_reading(&demand), [copied]);
     let points: Vec<_> = stage
         .model
         .restore_points()
@@ -90,11 +90,35 @@ fn an_increment_over_its_base_is_a_restore_point() {
     let demands = contents(&stage);
     assert_eq!(demands.len(), 3);
     assert_eq!(demands[2].property, RestorePointsSurvive);
-    let all = [ByteRange::new(0, 64 * K), copied];
-    assert_eq!(stage.model.expected_nonzero(&demands[2]), all);
+    let all = [
+        ByteRange::new(0, 68 * K),
+        ByteRange::new(124 * K, 72 * K),
+        ByteRange::new(M - 4 * K, 4 * K),
+    ];
+    assert_eq!(stage.model.worth_reading(&demands[2]), all);
     let right = bytes(&[(stamp(1), 0, 65536)]);
     stage.model.compare(&demands[2], 0, &right, &mut stage.said);
     assert_eq!(stage.said.violations, []);
+}
+
+#[test]
+fn what_was_zeroed_is_worth_reading_at_both_ends() {
+    let mut stage = Stage::new(vec![disk("d", 64 * M)]);
+    stage.done(&write(8 * M, 64 * K), &[]);
+    let range = ByteRange::new(0, 32 * M);
+    let zeroes = Action::Guest {
+        at: crate::step::At::Device("d".into()),
+        op: crate::step::GuestOp::WriteZeroes { range, unmap: true },
+    };
+    stage.done(&zeroes, &[]);
+    stage.model.finish(&mut stage.said);
+    let demand = contents(&stage)[0].clone();
+    let worth = [
+        ByteRange::new(0, 64 * K + 4 * K),
+        ByteRange::new(32 * M - 68 * K, 72 * K),
+        ByteRange::new(64 * M - 4 * K, 4 * K),
+    ];
+    assert_eq!(stage.model.worth_reading(&demand), worth);
 }
 
 #[test]
