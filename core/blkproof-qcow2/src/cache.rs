@@ -200,6 +200,18 @@ impl TableCache {
         be64(&self.slots[slot].bytes, at * 8)
     }
 
+    /// Returns the 64-bit entries of a slice, as they are in the file.
+    pub(crate) fn entries(&self, slot: Slot) -> &[[u8; 8]] {
+        self.slots[slot].bytes.as_chunks().0
+    }
+
+    /// Changes `count` 64-bit entries of a slice, from `at` on.
+    pub(crate) fn fill_entries(&mut self, slot: Slot, at: usize, count: usize, value: u64) {
+        let (start, end) = (at * 8, (at + count) * 8);
+        let (entries, _) = self.bytes_mut(slot, start, end)[start..end].as_chunks_mut();
+        entries.fill(value.to_be_bytes());
+    }
+
     /// Changes the 64-bit entry `at` of a slice.
     pub(crate) fn set_entry(&mut self, slot: Slot, at: usize, value: u64) {
         put64(self.bytes_mut(slot, at * 8, at * 8 + 8), at * 8, value);

@@ -9,7 +9,7 @@ use crate::entry::{COPIED, Kind};
 use crate::error::{Corruption, Inner};
 use crate::image::{Qcow2, Recent};
 use crate::layout::{OFFSET_MASK, Run};
-use crate::num::index;
+use crate::num::{alike, index};
 
 /// Clusters that lie one behind the other for the guest, and are of one kind; where they are data,
 /// also one behind the other in the file.
@@ -179,13 +179,16 @@ impl<D: BlockDevice> Qcow2<D> {
             Kind::Hole | Kind::Zero => 0,
             Kind::Compressed(_) => return Ok(Self::single(kind)),
         };
-        let max = max.min(rest);
-        let mut count = 1;
-        let mut next = first.wrapping_add(step);
-        while count < max && self.l2.entry(slot, at + index(count)) == next {
-            count += 1;
-            next = next.wrapping_add(step);
-        }
+        let entries = &self.l2.entries(slot)[at..at + index(max.min(rest))];
+        let count = if step == 0 {
+            alike(entries) as u64
+        } else {
+            let follows = |number: &u64| {
+                let next = first.wrapping_add(number * step);
+                entries.get(index(*number)) == Some(&next.to_be_bytes())
+            };
+            1 + (1..).take_while(follows).count() as u64
+        };
         Ok(Extent {
             kind,
             owned: first & COPIED != 0,

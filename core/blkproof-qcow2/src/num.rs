@@ -31,6 +31,21 @@ pub(crate) fn put64(bytes: &mut [u8], at: usize, value: u64) {
     bytes[at..at + 8].copy_from_slice(&value.to_be_bytes());
 }
 
+/// Returns how many of the first entries of a table are the same as the very first.
+pub(crate) fn alike(entries: &[[u8; 8]]) -> usize {
+    let Some(first) = entries.first() else {
+        return 0;
+    };
+    let same = u64::from_ne_bytes(*first);
+    let differs = |all, entry: &[u8; 8]| all | (u64::from_ne_bytes(*entry) ^ same);
+    // A branch for each entry would cost more than the comparison.
+    let (lines, _) = entries.as_chunks::<16>();
+    let lines = lines.iter().map(|line| line.iter().fold(0, differs));
+    let whole = lines.take_while(|differences| *differences == 0).count() * 16;
+    let rest = entries[whole..].iter().take_while(|entry| *entry == first);
+    whole + rest.count()
+}
+
 /// Tells whether all of `bytes` are zero.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     let (chunks, rest) = bytes.as_chunks::<32>();

@@ -1,8 +1,8 @@
 //! A table that is read slice by slice, when it is needed: the L1 table and the refcount table.
 //!
-//! What is loaded stays in memory. A slice of zeroes takes no memory, and where the device below
-//! says that the rest of a table is a hole, the rest is not even read: a fresh image of 16 TiB has
-//! an L1 table of 256 KiB that costs one question.
+//! What is loaded stays in memory. A slice whose entries are all the same takes no memory, and where
+//! the device below says that the rest of a table is a hole, the rest is not even read: a fresh
+//! image of 16 TiB has an L1 table of 256 KiB that costs one question.
 //!
 //! The table in memory is the truth: an entry whose write failed stays dirty until a later one
 //! succeeds.
@@ -12,7 +12,7 @@ use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, SECTOR};
 
 use crate::file::ImageFile;
-use crate::num::{be64, index, is_zero, put64};
+use crate::num::{alike, be64, index, put64};
 
 /// A table of 64-bit entries in the file.
 #[derive(Debug)]
@@ -27,19 +27,20 @@ pub(crate) struct SparseTable {
 
 #[derive(Clone, Default, Debug)]
 struct Slice {
-    state: State,
-    /// Empty unless loaded.
-    bytes: Vec<u8>,
+    held: Held,
     /// The bytes that differ from those in the file.
     dirty: (usize, usize),
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-enum State {
+/// What is known of a slice.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+enum Held {
     #[default]
     Unknown,
-    Zero,
-    Loaded,
+    /// All entries are this one.
+    All(u64),
+    /// The entries, as they are in the file.
+    Each(Vec<u8>),
 }
 
 impl SparseTable {
@@ -56,8 +57,7 @@ impl SparseTable {
     /// Makes a table of entries that are in the file already.
     pub(crate) fn of_bytes(offset: u64, bytes: &[u8], slice_bits: u32) -> Self {
         let slices = bytes.chunks(1 << slice_bits).map(|chunk| Slice {
-            state: State::Loaded,
-            bytes: chunk.to_vec(),
+            held: Held::Each(chunk.to_vec()),
             dirty: (0, 0),
         });
         Self {
@@ -121,33 +121,36 @@ impl SparseTable {
         at: u64,
     ) -> IoResult<u64> {
         let slice = at >> self.entry_bits;
-        match self.slices.get(index(slice)) {
-            Some(loaded) if loaded.state == State::Loaded => {
-                Ok(loaded.get(at & (self.slice_entries() - 1)))
-            }
-            Some(zero) if zero.state == State::Zero => Ok(0),
-            _ => {
-                self.load(file, slice)?;
-                let loaded = &self.slices[index(slice)];
-                Ok(match loaded.state {
-                    State::Loaded => loaded.get(at & (self.slice_entries() - 1)),
-                    _ => 0,
-                })
-            }
+        let place = at & (self.slice_entries() - 1);
+        if let Some(value) = self
+            .slices
+            .get(index(slice))
+            .and_then(|slice| slice.get(place))
+        {
+            return Ok(value);
         }
+        self.load(file, slice)?;
+        let loaded = self.slices[index(slice)].get(place);
+        Ok(loaded.expect("a slice that was loaded is known"))
     }
 
     /// Changes entry `at`, whose slice has been read, in memory.
     pub(crate) fn set(&mut self, at: u64, value: u64) {
-        let len = index(self.slice_len(at >> self.entry_bits));
-        let byte = index(at & (self.slice_entries() - 1)) * 8;
-        let slice = &mut self.slices[index(at >> self.entry_bits)];
-        if slice.state == State::Zero {
-            slice.bytes = vec![0; len];
-            slice.state = State::Loaded;
+        self.fill(at, 1, value);
+    }
+
+    /// Changes `count` entries from `at` on, whose slices have been read, in memory.
+    pub(crate) fn fill(&mut self, mut at: u64, count: u64, value: u64) {
+        let end = at + count;
+        while at < end {
+            let number = at >> self.entry_bits;
+            let len = index(self.slice_len(number));
+            let start = number << self.entry_bits;
+            let to = end.min(start + self.slice_entries());
+            let slice = &mut self.slices[index(number)];
+            slice.fill(len, (index(at - start), index(to - start)), value);
+            at = to;
         }
-        put64(&mut slice.bytes, byte, value);
-        slice.touch(byte);
         self.dirty = true;
     }
 
@@ -160,13 +163,12 @@ impl SparseTable {
         }
         let mut bytes = vec![0; index(self.slice_len(slice))];
         file.read(self.offset + (slice << self.slice_bits()), &mut bytes)?;
-        let target = &mut self.slices[index(slice)];
-        if is_zero(&bytes) {
-            target.state = State::Zero;
+        let (entries, _) = bytes.as_chunks::<8>();
+        self.slices[index(slice)].held = if alike(entries) == entries.len() {
+            Held::All(be64(&bytes, 0))
         } else {
-            target.state = State::Loaded;
-            target.bytes = bytes;
-        }
+            Held::Each(bytes)
+        };
         Ok(())
     }
 
@@ -194,8 +196,8 @@ impl SparseTable {
             self.slices.resize_with(end, Slice::default);
         }
         for skipped in &mut self.slices[index(slice)..end] {
-            if skipped.state == State::Unknown {
-                skipped.state = State::Zero;
+            if skipped.held == Held::Unknown {
+                skipped.held = Held::All(0);
             }
         }
         covered > 0
@@ -213,15 +215,38 @@ impl SparseTable {
             if value != 0 {
                 return Ok(Some((at, value)));
             }
-            let start = at & !(self.slice_entries() - 1);
-            let slice_end = start + self.slice_entries();
-            let slice = &self.slices[index(at >> self.entry_bits)];
-            at = match slice.state {
-                State::Loaded => start + slice.next_nonzero(at - start, end.min(slice_end) - start),
-                _ => slice_end,
-            };
+            at = self.end_in_slice(at, end);
         }
         Ok(None)
+    }
+
+    /// Returns the first entry of `[at, end)` that is not what `at` is, or `end`.
+    pub(crate) fn end_of_alike<D: BlockDevice>(
+        &mut self,
+        file: &mut ImageFile<D>,
+        at: u64,
+        end: u64,
+    ) -> IoResult<u64> {
+        let first = self.get(file, at)?;
+        let mut at = self.end_in_slice(at, end);
+        while at < end && self.get(file, at)? == first {
+            at = self.end_in_slice(at, end);
+        }
+        Ok(at)
+    }
+
+    /// Returns where, up to `end` and within its slice, which was read, entries end that are what
+    /// `at` is.
+    fn end_in_slice(&self, at: u64, end: u64) -> u64 {
+        let start = at & !(self.slice_entries() - 1);
+        let end = end.min(start + self.slice_entries());
+        match &self.slices[index(at >> self.entry_bits)].held {
+            Held::Each(bytes) => {
+                let (entries, _) = bytes.as_chunks::<8>();
+                at + alike(&entries[index(at - start)..index(end - start)]) as u64
+            }
+            Held::All(_) | Held::Unknown => end,
+        }
     }
 
     /// Writes what is dirty, raising `event`, if any, before each write.
@@ -234,6 +259,7 @@ impl SparseTable {
             return Ok(());
         }
         let slice_bits = self.slice_bits();
+        let mut same = Vec::new();
         for (number, slice) in self.slices.iter_mut().enumerate() {
             let (start, end) = slice.dirty;
             if start < end {
@@ -241,7 +267,7 @@ impl SparseTable {
                     file.event(event)?;
                 }
                 let at = self.offset + ((number << slice_bits) + start) as u64;
-                file.write(at, &slice.bytes[start..end])?;
+                file.write(at, &slice.bytes(end, &mut same)[start..end])?;
                 slice.dirty = (0, 0);
             }
         }
@@ -256,10 +282,11 @@ impl SparseTable {
         offset: u64,
     ) -> IoResult<()> {
         let mut at = 0;
+        let mut same = Vec::new();
         while let Some((found, _)) = self.next_nonzero(file, at, self.entries)? {
             let number = found >> self.entry_bits;
-            let slice = &self.slices[index(number)];
-            file.write(offset + (number << self.slice_bits()), &slice.bytes)?;
+            let bytes = self.slices[index(number)].bytes(index(self.slice_len(number)), &mut same);
+            file.write(offset + (number << self.slice_bits()), bytes)?;
             at = (number + 1) << self.entry_bits;
         }
         Ok(())
@@ -281,19 +308,50 @@ impl SparseTable {
 }
 
 impl Slice {
-    /// Returns the entry at index `at` of the slice.
-    fn get(&self, at: u64) -> u64 {
-        be64(&self.bytes, index(at) * 8)
+    /// Returns the entry at index `at` of the slice, if it is known.
+    fn get(&self, at: u64) -> Option<u64> {
+        match &self.held {
+            Held::Unknown => None,
+            Held::All(value) => Some(*value),
+            Held::Each(bytes) => Some(be64(bytes, index(at) * 8)),
+        }
     }
 
-    fn next_nonzero(&self, at: u64, end: u64) -> u64 {
-        (at..end).find(|entry| self.get(*entry) != 0).unwrap_or(end)
+    /// Changes the entries `[start, end)` of a slice of `len` bytes that was read.
+    fn fill(&mut self, len: usize, (start, end): (usize, usize), value: u64) {
+        self.touch(start * 8, end * 8, len);
+        if (start, end * 8) == (0, len) {
+            self.held = Held::All(value);
+            return;
+        }
+        if let Held::All(old) = self.held {
+            self.held = Held::Each(old.to_be_bytes().repeat(len / 8));
+        }
+        if let Held::Each(bytes) = &mut self.held {
+            let (entries, _) = bytes.as_chunks_mut::<8>();
+            entries[start..end].fill(value.to_be_bytes());
+        }
     }
 
-    fn touch(&mut self, byte: usize) {
+    /// Returns the first `len` bytes, at least. Where all entries are the same they are put into
+    /// `same`, unless it is full of them.
+    fn bytes<'a>(&'a self, len: usize, same: &'a mut Vec<u8>) -> &'a [u8] {
+        match &self.held {
+            Held::Each(bytes) => bytes,
+            Held::All(value) => {
+                if same.len() < len || be64(same, 0) != *value {
+                    *same = value.to_be_bytes().repeat(len / 8);
+                }
+                same
+            }
+            Held::Unknown => &[],
+        }
+    }
+
+    fn touch(&mut self, start: usize, end: usize, len: usize) {
         let sector = index(SECTOR);
-        let start = byte - byte % sector;
-        let end = (start + sector).min(self.bytes.len());
+        let start = start - start % sector;
+        let end = end.next_multiple_of(sector).min(len);
         self.dirty = match self.dirty {
             (0, 0) => (start, end),
             (low, high) => (low.min(start), high.max(end)),

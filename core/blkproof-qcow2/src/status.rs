@@ -33,22 +33,14 @@ impl<D: BlockDevice> Qcow2<D> {
         })
     }
 
-    /// Returns where the tables end that follow the one of `at` and are the same one.
-    fn end_of_alike(&mut self, at: u64, end: u64, entry: u64) -> Inner<u64> {
-        let bits = self.layout.table_span_bits();
-        let mut next = (at >> bits) + 1;
-        let limit = end.div_ceil(1 << bits);
-        while next < limit && self.l1.get(&mut self.file, next)? == entry {
-            next += 1;
-        }
-        Ok(next << bits)
-    }
-
     /// Tells what `at` is, and up to where that holds at least.
     fn status_run(&mut self, at: u64, end: u64) -> Inner<(StatusKind, u64)> {
+        let bits = self.layout.table_span_bits();
         let entry = self.l1_entry(at)?;
         if entry != 0 && self.examine_table(at, entry)? {
-            return Ok((StatusKind::Zero, self.end_of_alike(at, end, entry)?));
+            let limit = end.div_ceil(1 << bits);
+            let alike = self.l1.end_of_alike(&mut self.file, at >> bits, limit)?;
+            return Ok((StatusKind::Zero, alike << bits));
         }
         if let Some(slot) = self.slice(at)? {
             let clusters = self.layout.clusters(self.layout.within(at) + end - at);
@@ -60,7 +52,6 @@ impl<D: BlockDevice> Qcow2<D> {
             };
             return Ok((kind, at + self.span(at, extent.count)));
         }
-        let bits = self.layout.table_span_bits();
         let limit = end.div_ceil(1 << bits).min(self.l1.entries());
         let next = self
             .l1

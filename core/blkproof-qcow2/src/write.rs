@@ -173,7 +173,7 @@ impl<D: BlockDevice> Qcow2<D> {
     }
 
     /// Tells whether what the request leaves open in its first and last cluster reads as zeroes.
-    fn rest_is_zero(&mut self, position: u64, len: u64) -> Inner<bool> {
+    pub(crate) fn rest_is_zero(&mut self, position: u64, len: u64) -> Inner<bool> {
         let end = position + len;
         if !self.layout.aligned(position) && !self.reads_zero(self.layout.down(position))? {
             return Ok(false);

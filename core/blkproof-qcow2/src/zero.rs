@@ -1,7 +1,9 @@
 //! Zeroes and discards: what becomes of whole clusters, and of the fragments at both ends.
 //!
-//! The cost follows what is allocated, not the length: where nothing is mapped and nothing shines
-//! through from a backing file, whole L2 tables are skipped.
+//! Zeroes are written down as zero clusters even where nothing lies below: the image may be given a
+//! backing file later, which must not shine through. All whole L2 tables of a long run are one and
+//! the same, so that its cost stays far below its length. Version 2 has no zero clusters; there,
+//! and for discards, whole tables are skipped where nothing is mapped and nothing shines through.
 
 use blkproof_device::BlockDevice;
 use blkproof_spec::ByteRange;
@@ -10,7 +12,7 @@ use crate::entry::{COPIED, Kind, ZERO};
 use crate::error::Inner;
 use crate::image::Qcow2;
 use crate::layout::{OFFSET_MASK, Run};
-use crate::num::index;
+use crate::num::{alike, index};
 
 /// What is to become of clusters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +27,16 @@ pub(crate) enum Erase {
     Drop,
 }
 
+/// Entries of a slice, one behind the other, that become others. Those that have a place in the
+/// file come one by one.
+struct Change {
+    /// The index of the first, from the first that is erased.
+    at: usize,
+    count: usize,
+    old: u64,
+    new: u64,
+}
+
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
 impl<D: BlockDevice> Qcow2<D> {
@@ -32,11 +44,32 @@ impl<D: BlockDevice> Qcow2<D> {
     pub(crate) fn zero(&mut self, range: ByteRange, unmap: bool) -> Inner<()> {
         let inner = self.whole_clusters(range);
         if inner.is_empty() {
-            return self.zero_fragments(range);
+            return self.zero_parts(range);
         }
-        self.zero_fragments(ByteRange::between(range.start, inner.start))?;
+        self.zero_parts(ByteRange::between(range.start, inner.start))?;
         self.erase(inner, if unmap { Erase::Unmap } else { Erase::Keep })?;
-        self.zero_fragments(ByteRange::between(inner.end(), range.end()))
+        self.zero_parts(ByteRange::between(inner.end(), range.end()))
+    }
+
+    /// Makes parts of clusters read as zeroes. A cluster that is missing and whose rest reads as
+    /// zeroes too becomes a zero cluster, as in QEMU.
+    fn zero_parts(&mut self, range: ByteRange) -> Inner<()> {
+        let mut at = range.start;
+        while at < range.end() {
+            let start = self.layout.down(at);
+            let cluster = ByteRange::new(start, self.layout.cluster());
+            let end = range.end().min(cluster.end());
+            let missing = self.layout.version >= 3 && self.look_up(at, 1)?.0 == Kind::Hole;
+            if missing && self.rest_is_zero(at, end - at)? {
+                self.erase(cluster, Erase::Keep)?;
+            } else if missing {
+                self.write_zero_bytes(ByteRange::between(at, end))?;
+            } else {
+                self.zero_fragments(ByteRange::between(at, end))?;
+            }
+            at = end;
+        }
+        Ok(())
     }
 
     /// Returns the whole clusters within `range`. The last cluster of the image is whole if the
@@ -82,7 +115,7 @@ impl<D: BlockDevice> Qcow2<D> {
             let table = 1 << self.layout.table_span_bits();
             let end = range.end().min((at - at % table) + table);
             let entry = self.l1_entry(at)?;
-            if entry == 0 && (how == Erase::Drop || self.hole_is_zero(at)) {
+            if entry == 0 && self.leaves_holes(how, at) {
                 at = self.skip_tables(end, range.end())?;
                 continue;
             }
@@ -111,6 +144,15 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
+    /// Tells whether what is missing at `position` and behind it stays missing.
+    fn leaves_holes(&self, how: Erase, position: u64) -> bool {
+        match how {
+            Erase::Drop => true,
+            Erase::Discard => self.hole_is_zero(position),
+            Erase::Keep | Erase::Unmap => self.layout.version < 3 && self.hole_is_zero(position),
+        }
+    }
+
     /// Returns the first position from `at` on, the start of a table's range, that a table maps.
     fn skip_tables(&mut self, at: u64, end: u64) -> Inner<u64> {
         let bits = self.layout.table_span_bits();
@@ -133,49 +175,72 @@ impl<D: BlockDevice> Qcow2<D> {
 
     /// Erases clusters that one slice maps. Nothing changes unless everything can.
     fn erase_in_slice(&mut self, range: ByteRange, how: Erase) -> Inner<()> {
-        let mut needed = false;
-        let found = self.slice(range.start)?;
-        let (first, _) = self.place(range.start);
-        let count = index(range.len >> self.layout.cluster_bits);
-        for number in 0..count {
-            let guest = range.start + ((number as u64) << self.layout.cluster_bits);
-            let old = found.map_or(0, |slot| self.l2.entry(slot, first + number));
-            match self.erased(old, guest, how)? {
-                Some(new) => needed |= new != old,
-                None => return self.write_zero_bytes(range),
-            }
-        }
-        if !needed {
+        let Some(changes) = self.plan_erase(range, how)? else {
+            return self.write_zero_bytes(range);
+        };
+        if changes.is_empty() {
             return Ok(());
         }
+        self.slice_mut(range.start)?;
+        self.prepare_erase(range.start, &changes, how)?;
         let slot = self.slice_mut(range.start)?;
-        self.prepare_erase(slot, range, how)?;
-        let slot = self.slice_mut(range.start)?;
-        for number in 0..count {
-            let guest = range.start + ((number as u64) << self.layout.cluster_bits);
-            let old = self.l2.entry(slot, first + number);
-            let new = self.erased(old, guest, how)?.unwrap_or(old);
-            if new != old {
-                self.l2.set_entry(slot, first + number, new);
-                self.release_old(old, new);
-            }
+        let (first, _) = self.place(range.start);
+        for change in changes {
+            self.l2
+                .fill_entries(slot, first + change.at, change.count, change.new);
+            self.release_old(change.old, change.new);
         }
         Ok(())
     }
 
-    /// Raises the events of freeing what will be given up, once for each run of clusters.
-    fn prepare_erase(&mut self, slot: usize, range: ByteRange, how: Erase) -> Inner<()> {
+    /// Returns what changes where clusters that one slice maps are erased, or `None` where zeroes
+    /// have to be written out.
+    fn plan_erase(&mut self, range: ByteRange, how: Erase) -> Inner<Option<Vec<Change>>> {
+        let found = self.slice(range.start)?;
         let (first, _) = self.place(range.start);
+        let count = index(range.len >> self.layout.cluster_bits);
+        let guest = |at: usize| range.start + ((at as u64) << self.layout.cluster_bits);
+        let mut changes = Vec::new();
+        let mut at = 0;
+        while at < count {
+            let (old, mut alike) = match found {
+                Some(slot) => {
+                    let entries = &self.l2.entries(slot)[first + at..first + count];
+                    (u64::from_be_bytes(entries[0]), alike(entries))
+                }
+                None => (0, count - at),
+            };
+            let last = guest(at + alike - 1);
+            if old & !ZERO != 0 || self.hole_is_zero(guest(at)) != self.hole_is_zero(last) {
+                alike = 1;
+            }
+            let Some(new) = self.erased(old, guest(at), how)? else {
+                return Ok(None);
+            };
+            if new != old {
+                changes.push(Change {
+                    at,
+                    count: alike,
+                    old,
+                    new,
+                });
+            }
+            at += alike;
+        }
+        Ok(Some(changes))
+    }
+
+    /// Raises the events of freeing what will be given up, once for each run of clusters.
+    fn prepare_erase(&mut self, start: u64, changes: &[Change], how: Erase) -> Inner<()> {
         let mut pending: Option<Run> = None;
-        for number in 0..range.len >> self.layout.cluster_bits {
-            let guest = range.start + (number << self.layout.cluster_bits);
-            let old = self.l2.entry(slot, first + index(number));
-            let kind = Kind::decode(self.layout, old, guest)?;
+        for change in changes {
+            let guest = start + ((change.at as u64) << self.layout.cluster_bits);
+            let kind = Kind::decode(self.layout, change.old, guest)?;
             let Some(run) = kind.host(self.layout) else {
                 continue;
             };
             self.check_target(self.layout.bytes(run))?;
-            if self.keeps_place(kind, old, how) {
+            if self.keeps_place(kind, change.old, how) {
                 continue;
             }
             pending = match pending {
@@ -218,7 +283,7 @@ impl<D: BlockDevice> Qcow2<D> {
             });
         }
         Ok(Some(match kind {
-            Kind::Hole if !shines_through => old,
+            Kind::Hole if self.leaves_holes(how, guest) => old,
             Kind::Zero => old,
             _ if self.keeps_place(kind, old, how) => old | ZERO,
             _ => ZERO,

@@ -16,7 +16,7 @@ use crate::entry::{COPIED, ZERO};
 use crate::error::Inner;
 use crate::image::Qcow2;
 use crate::layout::{OFFSET_MASK, Run};
-use crate::num::{index, put64};
+use crate::num::{alike, index, put64};
 
 impl<D: BlockDevice> Qcow2<D> {
     /// Lets the whole tables from `at` on, which are missing, be zeroes. Returns up to where it
@@ -41,9 +41,7 @@ impl<D: BlockDevice> Qcow2<D> {
         }
         let table = self.take_zero_table(most)?;
         self.recent = None;
-        for entry in first..first + most {
-            self.l1.set(entry, table);
-        }
+        self.l1.fill(first, most, table);
         Ok(((first + most) << bits).min(end))
     }
 
@@ -101,12 +99,12 @@ impl<D: BlockDevice> Qcow2<D> {
         }
         let bits = self.layout.table_span_bits();
         let start = position >> bits << bits;
-        let entries = self.layout.slice_entries();
         for slice in (start..start + (1 << bits)).step_by(1 << self.layout.slice_span_bits()) {
             let Some(slot) = self.slice(slice)? else {
                 return Ok(false);
             };
-            if (0..index(entries)).any(|at| self.l2.entry(slot, at) != ZERO) {
+            let entries = self.l2.entries(slot);
+            if entries[0] != ZERO.to_be_bytes() || alike(entries) < entries.len() {
                 return Ok(false);
             }
         }

@@ -421,7 +421,7 @@ fn compressed_backups_read_the_same() {
 }
 
 #[test]
-fn data_that_is_zero_allocates_nothing_in_the_target_of_a_drive_backup() {
+fn data_that_is_zero_becomes_zero_clusters_in_the_target_of_a_drive_backup() {
     let bench = on_disk(
         "1M",
         "qcow2",

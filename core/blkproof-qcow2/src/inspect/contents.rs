@@ -7,17 +7,20 @@ use blkproof_spec::{ByteRange, ImageName, Length, Offset};
 use flate2::{Decompress, FlushDecompress};
 
 use super::parse::Parsed;
-use super::table::{Budget, entries};
+use super::table::{Budget, Entries, entries};
 use super::uses::compressed_bytes;
 use super::{InspectError, Problem, Use};
 use crate::chain::{self, ChainError, Opened};
 use crate::header::BackingName;
-use crate::num::{be64, index};
+use crate::num::{alike, be64, index};
 
+/// The L2 entry of a zero cluster, as it lies in the file.
+const ZERO: [u8; 8] = 1_u64.to_be_bytes();
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const COMPRESSED: u64 = 1 << 62;
 /// Bytes of an L2 table that are kept at hand.
 const PIECE: u64 = 4096;
+const PIECE_BYTES: usize = 4096;
 const L1_BUDGET: u64 = 64 << 20;
 
 /// Bytes that lie together.
@@ -61,8 +64,8 @@ pub struct Layer {
 
 struct Tables {
     parsed: Parsed,
-    /// Index and value of the L1 entries that are not zero.
-    l1: Vec<(u64, u64)>,
+    /// The L1 entries that are not zero, without their flags.
+    l1: Vec<Entries>,
     piece_offset: u64,
     piece: Vec<u8>,
     /// A table that many L1 entries in a row point to and that has nothing but zero clusters.
@@ -89,9 +92,10 @@ impl Layer {
         let parsed = Parsed::read(&mut device)?;
         let mut l1 = Vec::new();
         let mut budget = Budget(L1_BUDGET);
-        entries(&mut device, parsed.l1, &mut budget, |index, value| {
-            if value & OFFSET != 0 {
-                l1.push((index, value & OFFSET));
+        entries(&mut device, parsed.l1, &mut budget, |entries| {
+            let value = entries.value & OFFSET;
+            if value != 0 {
+                l1.push(Entries { value, ..entries });
             }
             Ok(())
         })?;
@@ -186,10 +190,14 @@ impl Tables {
         let bits = self.parsed.cluster_bits;
         let table_bits = 2 * bits - 3;
         let number = at >> table_bits;
-        let place = self.l1.partition_point(|entry| entry.0 < number);
-        let table = match self.l1.get(place) {
-            Some(&(found, offset)) if found == number => offset,
-            Some(&(found, _)) => return Ok((None, end.min(found << table_bits))),
+        let place = self
+            .l1
+            .partition_point(|entries| entries.first + entries.count <= number);
+        let (table, same_end) = match self.l1.get(place) {
+            Some(&Entries { first, .. }) if first > number => {
+                return Ok((None, end.min(first << table_bits)));
+            }
+            Some(entries) => (entries.value, entries.first + entries.count),
             None => return Ok((None, end)),
         };
         if table & ((1 << bits) - 1) != 0 {
@@ -199,13 +207,8 @@ impl Tables {
                 offset: table,
             }));
         }
-        let next = self.l1.get(place + 1);
-        if next.is_some_and(|next| next.1 == table) && self.is_zero_table(device, table)? {
-            let rest = &self.l1[place..];
-            let alike = (0..rest.len() as u64)
-                .take_while(|at| rest[index(*at)] == (number + at, table))
-                .count() as u64;
-            return Ok((Some(Found::Zero), end.min((number + alike) << table_bits)));
+        if same_end > number + 1 && self.is_zero_table(device, table)? {
+            return Ok((Some(Found::Zero), end.min(same_end << table_bits)));
         }
         let entry_at = table + ((at >> bits) & ((1 << (bits - 3)) - 1)) * 8;
         let piece = self.piece.len() as u64;
@@ -226,13 +229,17 @@ impl Tables {
         if self.zero_table == table || self.parsed.version < 3 {
             return Ok(self.zero_table == table);
         }
-        let mut bytes = vec![0; 1 << self.parsed.cluster_bits];
-        device.read_at(Offset(table), &mut bytes)?;
-        let zero = (0..bytes.len()).step_by(8).all(|at| be64(&bytes, at) == 1);
-        if zero {
-            self.zero_table = table;
+        let mut bytes = [0; PIECE_BYTES];
+        let (cluster, piece) = (1 << self.parsed.cluster_bits, self.piece.len());
+        for at in (0..cluster).step_by(piece) {
+            device.read_at(Offset(table + at), &mut bytes[..piece])?;
+            let (entries, _) = bytes[..piece].as_chunks::<8>();
+            if entries[0] != ZERO || alike(entries) < entries.len() {
+                return Ok(false);
+            }
         }
-        Ok(zero)
+        self.zero_table = table;
+        Ok(true)
     }
 
     /// Goes through the entries of the piece at hand from byte `place` on, as long as they go on
@@ -248,11 +255,11 @@ impl Tables {
         let within = at % cluster;
         let first = self.found(layer, be64(&self.piece, place), within)?;
         let mut to = at - within + cluster;
-        if first.is_none() {
-            let (entries, _) = self.piece[place + 8..].as_chunks::<8>();
-            let holes = entries.iter().take_while(|entry| **entry == [0; 8]).count();
-            place += holes * 8;
-            to += holes as u64 * cluster;
+        if matches!(first, None | Some(Found::Zero)) {
+            let (entries, _) = self.piece[place..].as_chunks::<8>();
+            let more = alike(entries) - 1;
+            place += more * 8;
+            to += more as u64 * cluster;
         }
         while to < end && !matches!(first, Some(Found::Compressed { .. })) {
             place += 8;

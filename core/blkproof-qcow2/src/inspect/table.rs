@@ -4,7 +4,7 @@ use blkproof_device::{BlockDevice, StatusKind};
 use blkproof_spec::{ByteRange, Offset};
 
 use super::InspectError;
-use crate::num::{index, is_zero};
+use crate::num::{alike, index, is_zero};
 
 /// How much is read at once.
 pub(super) const PIECE: u64 = 4096;
@@ -69,36 +69,51 @@ fn hole_at<D: BlockDevice + ?Sized>(device: &mut D, range: ByteRange) -> u64 {
     }
 }
 
-/// Calls `each` with the index and the value of every entry of a table of 64-bit entries that is
-/// not zero.
+/// Entries of a table, one behind the other, that are the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entries {
+    pub(super) first: u64,
+    pub(super) count: u64,
+    pub(super) value: u64,
+}
+
+/// Calls `each` with the entries of a table of 64-bit entries that are not zero.
 pub(super) fn entries<D: BlockDevice + ?Sized>(
     device: &mut D,
     table: super::parse::Table,
     budget: &mut Budget,
-    mut each: impl FnMut(u64, u64) -> Result<(), InspectError>,
+    mut each: impl FnMut(Entries) -> Result<(), InspectError>,
 ) -> Result<(), InspectError> {
     let range = ByteRange::new(table.offset, table.entries * 8);
+    let mut last = Entries {
+        first: 0,
+        count: 0,
+        value: 0,
+    };
     pieces(device, range, budget, |start, piece| {
-        let mut index = start / 8;
-        let (lines, rest) = piece.as_chunks::<64>();
-        let rest = core::iter::once(rest).filter(|rest| !rest.is_empty());
-        for line in lines.iter().map(|line| &line[..]).chain(rest) {
-            let (words, _) = line.as_chunks::<8>();
-            // Tables are mostly holes.
-            if words
-                .iter()
-                .fold(0, |all, word| all | u64::from_ne_bytes(*word))
-                != 0
-            {
-                for (place, word) in (index..).zip(words) {
-                    let value = u64::from_be_bytes(*word);
-                    if value != 0 {
-                        each(place, value)?;
-                    }
-                }
+        let (words, _) = piece.as_chunks::<8>();
+        let mut at = 0;
+        while at < words.len() {
+            let count = alike(&words[at..]);
+            let next = Entries {
+                first: start / 8 + at as u64,
+                count: count as u64,
+                value: u64::from_be_bytes(words[at]),
+            };
+            at += count;
+            if next.value == last.value && next.first == last.first + last.count {
+                last.count += next.count;
+                continue;
             }
-            index += words.len() as u64;
+            let done = core::mem::replace(&mut last, next);
+            if done.value != 0 {
+                each(done)?;
+            }
         }
         Ok(())
-    })
+    })?;
+    if last.value == 0 {
+        return Ok(());
+    }
+    each(last)
 }

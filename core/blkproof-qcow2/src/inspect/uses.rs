@@ -4,7 +4,7 @@ use blkproof_device::BlockDevice;
 use blkproof_spec::Offset;
 
 use super::parse::{Bitmaps, Parsed, Table};
-use super::table::{Budget, entries};
+use super::table::{Budget, Entries, entries};
 use super::{InspectError, Limits, Notes, Problem, Use};
 use crate::num::{be32, be64, index};
 
@@ -34,6 +34,7 @@ pub(super) struct Gather<'a, D: ?Sized> {
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const COPIED: u64 = 1 << 63;
 const COMPRESSED: u64 = 1 << 62;
+const ZERO: u64 = 1;
 const SNAPSHOT_FIXED: u64 = 40;
 const SNAPSHOT_FIXED_BYTES: usize = 40;
 const MAX_SNAPSHOT: u64 = 128 << 10;
@@ -84,6 +85,18 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         what: Use,
         copied: Option<bool>,
     ) -> Result<(), InspectError> {
+        self.add_times(offset, len, what, copied, 1)
+    }
+
+    /// Adds the clusters that hold some bytes of the file, for each of so many uses.
+    fn add_times(
+        &mut self,
+        offset: u64,
+        len: u64,
+        what: Use,
+        copied: Option<bool>,
+        times: u64,
+    ) -> Result<(), InspectError> {
         if len == 0 {
             return Ok(());
         }
@@ -92,7 +105,7 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         if let Some(last) = self.uses.last_mut()
             && (last.what, last.copied) == (what, copied)
             && last.first + last.count == first
-            && last.times == 1
+            && (last.times, times) == (1, 1)
         {
             last.count += count;
             return Ok(());
@@ -100,7 +113,7 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         if let Some(last) = self.uses.last_mut()
             && (last.what, last.copied, last.first, last.count) == (what, copied, first, count)
         {
-            last.times += 1;
+            last.times += times;
             return Ok(());
         }
         if self.uses.len() as u64 >= self.limits.runs {
@@ -109,7 +122,7 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         self.uses.push(Used {
             first,
             count,
-            times: 1,
+            times,
             what,
             copied,
         });
@@ -137,16 +150,18 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
     fn refcounts(&mut self, notes: &mut Notes<'_>) -> Result<(), InspectError> {
         let table = self.parsed.reftable;
         self.add_table(table, Use::RefcountTable, notes)?;
-        let mut found = Vec::new();
-        entries(self.device, table, &mut self.budget, |index, value| {
-            found.push((index, value));
-            Ok(())
-        })?;
-        for (index, value) in found {
+        for Entries {
+            first,
+            count,
+            value,
+        } in self.entries(table)?
+        {
             let what = Use::RefcountBlock;
-            if self.fits(value, self.cluster(), what, notes) {
-                self.add(value, self.cluster(), what, None)?;
-                self.blocks.push((index, value));
+            for index in first..first + count {
+                if self.fits(value, self.cluster(), what, notes) {
+                    self.add(value, self.cluster(), what, None)?;
+                    self.blocks.push((index, value));
+                }
             }
         }
         Ok(())
@@ -168,44 +183,51 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
     /// Walks an L1 table. Flags are only kept up in the active one.
     fn l1(&mut self, l1: Table, active: bool, notes: &mut Notes<'_>) -> Result<(), InspectError> {
         self.add_table(l1, Use::L1, notes)?;
-        let mut tables = Vec::new();
-        entries(self.device, l1, &mut self.budget, |_, value| {
-            tables.push(value);
-            Ok(())
-        })?;
         let mut empty = None;
-        for value in tables {
+        for Entries { value, count, .. } in self.entries(l1)? {
             let offset = value & OFFSET;
             if offset != 0 && self.fits(offset, self.cluster(), Use::L2, notes) {
                 let copied = active.then_some(value & COPIED != 0);
-                self.add(offset, self.cluster(), Use::L2, copied)?;
-                self.l2_once(offset, active, &mut empty, notes)?;
+                self.add_times(offset, self.cluster(), Use::L2, copied, count)?;
+                self.l2_times(offset, count, active, &mut empty, notes)?;
             }
         }
         Ok(())
     }
 
-    /// Walks an L2 table, but only once if many entries in a row point to it and it points nowhere.
-    fn l2_once(
+    fn entries(&mut self, table: Table) -> Result<Vec<Entries>, InspectError> {
+        let mut found = Vec::new();
+        entries(self.device, table, &mut self.budget, |entries| {
+            found.push(entries);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Walks an L2 table to which many entries in a row point, but only once if it points nowhere.
+    fn l2_times(
         &mut self,
         offset: u64,
+        times: u64,
         active: bool,
         empty: &mut Option<(u64, u64)>,
         notes: &mut Notes<'_>,
     ) -> Result<(), InspectError> {
-        if let Some((known, zeroes)) = *empty
-            && known == offset
-        {
-            notes.report.zero_clusters += zeroes;
-            return Ok(());
+        for walked in 0..times {
+            if let Some((known, zeroes)) = *empty
+                && known == offset
+            {
+                notes.report.zero_clusters += zeroes * (times - walked);
+                return Ok(());
+            }
+            let before = (self.uses.len(), notes.report.problem_count);
+            let used = self.uses.last().map(|used| used.count);
+            let zeroes = notes.report.zero_clusters;
+            self.l2(offset, active, notes)?;
+            let after = (self.uses.len(), notes.report.problem_count);
+            let nowhere = before == after && used == self.uses.last().map(|used| used.count);
+            *empty = nowhere.then(|| (offset, notes.report.zero_clusters - zeroes));
         }
-        let before = (self.uses.len(), notes.report.problem_count);
-        let used = self.uses.last().map(|used| used.count);
-        let zeroes = notes.report.zero_clusters;
-        self.l2(offset, active, notes)?;
-        let after = (self.uses.len(), notes.report.problem_count);
-        let nowhere = before == after && used == self.uses.last().map(|used| used.count);
-        *empty = nowhere.then(|| (offset, notes.report.zero_clusters - zeroes));
         Ok(())
     }
 
@@ -214,29 +236,40 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
             offset,
             entries: self.cluster() / 8,
         };
-        let mut found = Vec::new();
-        entries(self.device, table, &mut self.budget, |index, value| {
-            found.push((index, value));
-            Ok(())
-        })?;
-        for (index, value) in found {
-            if value & COMPRESSED != 0 {
-                self.compressed(value, notes)?;
+        for entries in self.entries(table)? {
+            if entries.value == ZERO && self.parsed.version >= 3 {
+                notes.report.zero_clusters += entries.count;
                 continue;
             }
-            if value & 1 != 0 {
-                notes.report.zero_clusters += 1;
-                if self.parsed.version < 3 {
-                    let offset = offset + index * 8;
-                    notes.problem(Problem::ZeroInVersion2 { offset });
-                }
+            for index in entries.first..entries.first + entries.count {
+                self.l2_entry(offset + index * 8, entries.value, active, notes)?;
             }
-            let host = value & OFFSET;
-            if host != 0 && self.fits(host, self.cluster(), Use::Data, notes) {
-                notes.report.data_clusters += 1;
-                let copied = active.then_some(value & COPIED != 0);
-                self.add(host, self.cluster(), Use::Data, copied)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the L2 entry that lies at `offset`.
+    fn l2_entry(
+        &mut self,
+        offset: u64,
+        value: u64,
+        active: bool,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), InspectError> {
+        if value & COMPRESSED != 0 {
+            return self.compressed(value, notes);
+        }
+        if value & ZERO != 0 {
+            notes.report.zero_clusters += 1;
+            if self.parsed.version < 3 {
+                notes.problem(Problem::ZeroInVersion2 { offset });
             }
+        }
+        let host = value & OFFSET;
+        if host != 0 && self.fits(host, self.cluster(), Use::Data, notes) {
+            notes.report.data_clusters += 1;
+            let copied = active.then_some(value & COPIED != 0);
+            self.add(host, self.cluster(), Use::Data, copied)?;
         }
         Ok(())
     }
@@ -319,14 +352,10 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
 
     fn bitmap(&mut self, table: Table, notes: &mut Notes<'_>) -> Result<(), InspectError> {
         self.add_table(table, Use::Bitmaps, notes)?;
-        let mut clusters = Vec::new();
-        entries(self.device, table, &mut self.budget, |_, value| {
-            clusters.push(value & OFFSET);
-            Ok(())
-        })?;
-        for offset in clusters {
+        for Entries { value, count, .. } in self.entries(table)? {
+            let offset = value & OFFSET;
             if offset != 0 && self.fits(offset, self.cluster(), Use::Bitmaps, notes) {
-                self.add(offset, self.cluster(), Use::Bitmaps, None)?;
+                self.add_times(offset, self.cluster(), Use::Bitmaps, None, count)?;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::bitmaps::{Base, Owner};
-use super::images::{Contents, Image, ImageId, Presence, Value};
+use super::images::{Absent, Contents, Image, ImageId, Presence, Value};
 use super::jobs::{Errors, Job, Pause, Point};
 use super::judgement::{About, Fact, Judgement, Observation};
 use super::plan::{Plan, PlannedTarget, Refused};
@@ -248,11 +248,7 @@ impl Model {
                 (whole.outward(size, plan.cluster), RangeSet::default())
             }
             (Sync::Top, _) => {
-                let (must, mut may) = allocated(image, &image.layer);
-                if image.geometry.format == Format::Raw {
-                    // A raw image has no map; what is below it may count as allocated throughout.
-                    may.insert(image.whole());
-                }
+                let (must, may) = allocated(image, &image.layer);
                 (
                     must.outward(size, plan.cluster),
                     may.outward(size, plan.cluster),
@@ -289,7 +285,11 @@ impl Model {
                 track.gapless && holds
             }
         };
-        below && image.layer.iter().all(|run| must.covers(run.range()))
+        let held = match image.absent {
+            Absent::Zero => RangeSet::of(image.whole()),
+            Absent::Through => image.layer.iter().map(|run| run.range()).collect(),
+        };
+        below && held.iter().all(|range| must.covers(range))
     }
 
     /// Tells whether a command was refused because a request waits; then nothing happened.
@@ -330,6 +330,9 @@ fn fired_on(seen: &Observation<'_>, met: impl Fn(&ImageName) -> bool) -> bool {
 pub(super) fn allocated(image: &Image, layer: &Contents) -> (RangeSet, RangeSet) {
     let cluster = image.cluster();
     let (mut must, mut may) = (RangeSet::default(), image.kept.clone());
+    if image.absent == Absent::Zero {
+        may.insert(image.whole());
+    }
     for run in layer.iter() {
         let clusters = run.range().outward(cluster);
         match run.value {

@@ -3,7 +3,7 @@
 use super::Model;
 use super::backup::{allocated, clipped};
 use super::bitmaps::{Base, Owner, Track};
-use super::images::{Contents, ImageId, Value};
+use super::images::{Absent, Contents, ImageId, Value};
 use super::jobs::{Job, RestorePoint};
 use super::judgement::{Against, Demand, Judgement, Scope, Target};
 use super::ranges::RangeSet;
@@ -71,14 +71,14 @@ impl Model {
     fn fill_target(&mut self, job: &Job) {
         let point = &self.points[job.point];
         let image = self.images.get(job.target);
-        let fresh = image.backing.is_none();
-        if fresh && job.extra.is_empty() && job.must.covers(image.whole()) {
-            self.images.get_mut(job.target).layer = point.contents.clone();
+        if job.extra.is_empty() && job.must.covers(image.whole()) {
+            let image = self.images.get_mut(job.target);
+            image.layer = point.contents.clone();
+            image.absent = Absent::Zero;
         } else {
-            let absent = if fresh { None } else { Some(Value::ZERO) };
             let image = self.images.get_mut(job.target);
             for range in clipped(&job.must, point.size) {
-                put(&mut image.layer, range, &point.contents, absent);
+                put(&mut image.layer, range, &point.contents);
             }
             for range in clipped(&job.extra, point.size) {
                 let new = point.contents.cut(range);
@@ -232,9 +232,8 @@ impl Model {
         if clean.is_empty() || image.is_disk() {
             return;
         }
-        let absent = image.backing.is_some().then_some(Value::ZERO);
         for range in clean.iter() {
-            put(&mut image.layer, range, &point.contents, absent);
+            put(&mut image.layer, range, &point.contents);
         }
         out.demands.push(Demand {
             target: Target::Image(image.name.clone()),
@@ -246,12 +245,9 @@ impl Model {
     }
 }
 
-/// Replaces `range` of a layer by frozen contents; what these have no value for becomes `absent`.
-fn put(layer: &mut Contents, range: ByteRange, frozen: &Contents, absent: Option<Value>) {
-    match absent {
-        Some(value) => layer.set(range, value),
-        None => layer.clear(range),
-    }
+/// Replaces `range` of a layer by frozen contents.
+fn put(layer: &mut Contents, range: ByteRange, frozen: &Contents) {
+    layer.set(range, Value::ZERO);
     for run in frozen.within(range) {
         layer.set(run.range(), run.value);
     }

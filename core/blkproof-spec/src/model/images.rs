@@ -1,9 +1,10 @@
 //! Images, their backing chains, and what they hold.
 //!
 //! An image's layer maps ranges to values; a byte without a value falls through to the backing
-//! file, and reads as zero where there is none or where it ends. A value is certain, or a *cell*:
-//! one of two older values, each sector on its own. Copies of a layer refer to the same cell, so
-//! that pinning a sector of it (by a read that shows which value it has) pins it everywhere.
+//! file, and reads as zero where there is none or where it ends; after a whole backup it is zero
+//! whatever lies below. A value is certain, or a *cell*: one of two older values, each sector on
+//! its own. Copies of a layer refer to the same cell, so that pinning a sector of it (by a read
+//! that shows which value it has) pins it everywhere.
 
 mod pinning;
 
@@ -49,7 +50,7 @@ pub(crate) enum Choice {
     New,
 }
 
-/// What a byte of a cell has that neither map gives a value.
+/// What a byte has that a layer, or a cell, gives no value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Absent {
     /// It is zero.
@@ -91,6 +92,8 @@ pub(crate) struct Image {
     pub(crate) role: Role,
     pub(crate) presence: Presence,
     pub(crate) layer: Contents,
+    /// What absence in the layer means.
+    pub(crate) absent: Absent,
     /// What may be allocated besides what the layer says.
     pub(crate) kept: RangeSet,
     /// How often its contents changed: the name of a moment of this disk.
@@ -108,6 +111,7 @@ impl Image {
             role: Role::Image,
             presence: Presence::Present,
             layer: Contents::default(),
+            absent: Absent::Through,
             kept: RangeSet::default(),
             moment: 0,
             shows: None,
@@ -184,7 +188,31 @@ impl Images {
             image.layer.set(*range, Value::Bytes(Bytes::Fill(*byte)));
         }
         image.layer.truncate(disk.geometry.size.0);
-        self.add(image)
+        let id = self.add(image);
+        if disk.role == Role::Image && disk.geometry.format == Format::Qcow2 {
+            self.fill_clusters(id);
+        }
+        id
+    }
+
+    /// Gives the rest of each cluster that the image's contents touch the value that shows there:
+    /// it is written with them, and stays when the image gets another base.
+    fn fill_clusters(&mut self, id: ImageId) {
+        let image = self.get(id);
+        let held: RangeSet = image.layer.iter().map(|run| run.range()).collect();
+        let clusters = held.outward(image.size(), image.cluster());
+        let gaps: Vec<_> = clusters
+            .within(image.whole())
+            .flat_map(|range| held.gaps(range).collect::<Vec<_>>())
+            .collect();
+        for gap in gaps {
+            let shown = self.shown(id, gap);
+            let layer = &mut self.get_mut(id).layer;
+            layer.set(gap, Value::ZERO);
+            for run in shown.iter() {
+                layer.set(run.range(), run.value);
+            }
+        }
     }
 
     pub(crate) fn get(&self, id: ImageId) -> &Image {
@@ -287,7 +315,8 @@ impl Images {
         let (old, absent) = if self.get(id).is_disk() {
             (self.shown(id, range), Absent::Zero)
         } else {
-            (self.get(id).layer.cut(range), Absent::Through)
+            let image = self.get(id);
+            (image.layer.cut(range), image.absent)
         };
         let cell = Cell {
             range,
@@ -323,7 +352,7 @@ impl Images {
     /// zero.
     pub(crate) fn flatten(&self, id: ImageId) -> Contents {
         let image = self.get(id);
-        if image.backing.is_none() {
+        if image.backing.is_none() || image.absent == Absent::Zero {
             return image.layer.clone();
         }
         self.shown(id, image.whole())
@@ -352,7 +381,8 @@ impl Images {
             match value {
                 Some(value) => see(stretch, value),
                 None => {
-                    if let Some(backing) = self.backing_of(id)
+                    if image.absent == Absent::Through
+                        && let Some(backing) = self.backing_of(id)
                         && depth < CHAIN_MAX
                     {
                         self.show(backing, stretch, depth + 1, see);
@@ -405,6 +435,7 @@ impl Images {
         *end = (*end).min(stretch).min(image.size());
         match value {
             Some(value) => self.collect(value, id, position, end, out, depth),
+            None if image.absent == Absent::Zero => push_once(out, Bytes::ZERO),
             None => {
                 let backing = id.and_then(|id| self.backing_of(id));
                 self.collect_through(backing, position, end, out, depth + 1);

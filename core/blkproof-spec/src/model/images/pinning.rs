@@ -190,8 +190,7 @@ impl Walk<'_> {
         let image = images.get(id);
         let inside = part.intersect(image.whole());
         let outside = ByteRange::between(part.start.max(inside.end()), part.end());
-        self.contents(&image.layer, home, Absent::Through, inside)
-            && self.bytes(Bytes::ZERO, outside)
+        self.contents(&image.layer, home, image.absent, inside) && self.bytes(Bytes::ZERO, outside)
     }
 
     fn contents(

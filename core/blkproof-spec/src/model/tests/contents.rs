@@ -7,7 +7,7 @@ use crate::property::Property::{
     GuestReadsWrites, PointInTime, RestoreExact, RestorePointsSurvive,
 };
 use crate::reply::Reply;
-use crate::step::{Action, Check, Reference};
+use crate::step::{Action, Check, GuestOp, Reference};
 use crate::units::{ByteRange, Length};
 
 fn stamp(step: u32) -> Bytes {
@@ -192,6 +192,45 @@ fn an_image_equals_what_the_disk_held_at_a_job() {
         .model
         .check(&check(Reference::Now("nothing".into())), &mut stage.said);
     assert_eq!(stage.broken(), [RestoreExact]);
+}
+
+/// What a job copied hides any base, also where it is zero.
+#[test]
+fn zeroes_hide_a_base_that_comes_later() {
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&write(0, 128 * K), &[]);
+    stage.done(&finish(full("old")), &success("d", M));
+    stage.done(&add("b", None), &[]);
+    let zero = Action::Guest {
+        at: super::device("d"),
+        op: GuestOp::WriteZeroes {
+            range: ByteRange::new(0, 64 * K),
+            unmap: false,
+        },
+    };
+    stage.done(&zero, &[]);
+    stage.done(&create("inc", M, 64 * K, None), &[]);
+    stage.done(&finish(increment("inc")), &success("d", 64 * K));
+    stage.done(&finish(full("full")), &success("d", M));
+    for image in ["inc", "full"] {
+        let rebase = Action::Rebase {
+            image: image.into(),
+            backing: Some("old".into()),
+        };
+        stage.done(&rebase, &[]);
+    }
+    let rest = bytes(&[(Bytes::ZERO, 0, 65536), (stamp(1), 65536, 65536)]);
+    for reference in ["inc", "full"] {
+        let check = Check::Image {
+            image: "d".into(),
+            equals: Reference::Now(reference.into()),
+        };
+        stage.said.clear();
+        stage.model.check(&check, &mut stage.said);
+        let demand = contents(&stage)[0].clone();
+        stage.model.compare(&demand, 0, &rest, &mut stage.said);
+        assert_eq!(stage.said.violations, []);
+    }
 }
 
 #[test]
