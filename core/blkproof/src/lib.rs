@@ -24,6 +24,10 @@ pub mod corpus;
 
 pub mod generate;
 
+pub mod shrink;
+
+pub mod explain;
+
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;
 pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};

@@ -14,6 +14,9 @@ use blkproof_spec::{Scenario, StepNumber};
 use crate::outcome::{Failure, Finding, Moment};
 use crate::text::{Document, describe};
 
+pub(crate) use render::findings_text;
+pub(crate) use timeline::firings;
+
 /// A failure told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {

@@ -25,6 +25,7 @@ use blkproof_spec::Scenario;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
+pub(crate) use print::describe_rule;
 pub use print::{describe, keyword};
 
 /// The version of the language that this crate reads and writes.

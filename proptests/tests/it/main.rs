@@ -2,5 +2,7 @@
 
 mod campaign;
 mod corpora;
+mod planted;
 mod qemu;
 mod real_files;
+mod shrinking;

@@ -27,7 +27,7 @@ fn write_report(out: &mut String, report: &Report) -> fmt::Result {
     }
     for finding in &report.findings {
         writeln!(out)?;
-        write_finding(out, finding)?;
+        write_finding(out, finding, RANGES_MAX)?;
     }
     if !report.timeline.is_empty() {
         write_timeline(out, report)?;
@@ -35,17 +35,27 @@ fn write_report(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "\n  replay it: {}", report.replay)
 }
 
-fn write_finding(out: &mut String, finding: &Told) -> fmt::Result {
+/// Returns what does not hold, and for contents all ranges.
+pub(crate) fn findings_text(report: &Report) -> String {
+    let mut out = String::new();
+    for finding in &report.findings {
+        out.push('\n');
+        write_finding(&mut out, finding, usize::MAX).expect("text grows");
+    }
+    out
+}
+
+fn write_finding(out: &mut String, finding: &Told, ranges_max: usize) -> fmt::Result {
     writeln!(out, "  {}: {}", finding.name, finding.sentence)?;
     write!(out, "    {}, {}", finding.about, finding.aspect)?;
     if finding.ranges.is_empty() {
         return writeln!(out, ": expected {}, saw {}", finding.expected, finding.seen);
     }
     writeln!(out, ":")?;
-    for range in finding.ranges.iter().take(RANGES_MAX) {
+    for range in finding.ranges.iter().take(ranges_max) {
         write_range(out, range)?;
     }
-    match finding.ranges.len().checked_sub(RANGES_MAX) {
+    match finding.ranges.len().checked_sub(ranges_max) {
         None | Some(0) => Ok(()),
         Some(more) => writeln!(out, "      and {more} more ranges"),
     }

@@ -44,14 +44,19 @@ pub(super) fn timeline(failure: &Failure, document: &Document) -> (Vec<Entry>, u
 
 fn entry(index: usize, failure: &Failure, document: &Document) -> Entry {
     let number = StepNumber(u32::try_from(index + 1).unwrap_or(u32::MAX));
-    let firings = failure.firings.iter().filter(|(step, _)| *step == number);
     Entry {
         step: number.0,
         line: document.line_of(number),
         what: describe(&document.scenario.steps[index]),
         reply: reply_text(failure.replies[index]),
-        faults: firings.map(|(_, firing)| firing_text(firing)).collect(),
+        faults: firings(failure, number),
     }
+}
+
+/// Returns the faults that fired during a step, a line each.
+pub(crate) fn firings(failure: &Failure, number: StepNumber) -> Vec<String> {
+    let firings = failure.firings.iter().filter(|(step, _)| *step == number);
+    firings.map(|(_, firing)| firing_text(firing)).collect()
 }
 
 fn firing_text(firing: &Firing) -> String {

@@ -71,10 +71,16 @@ impl Document {
     #[must_use]
     pub fn line_of(&self, step: StepNumber) -> Option<u32> {
         let index = usize::try_from(step.0).ok()?.checked_sub(1)?;
-        let line = self
-            .lines
-            .iter()
-            .position(|line| line.what == What::Step(index))?;
+        self.line(What::Step(index))
+    }
+
+    /// Returns the line of a rule of the setup, counted from 1.
+    pub(crate) fn line_of_rule(&self, index: usize) -> Option<u32> {
+        self.line(What::Rule(index))
+    }
+
+    fn line(&self, what: What) -> Option<u32> {
+        let line = self.lines.iter().position(|line| line.what == what)?;
         u32::try_from(line + 1).ok()
     }
 }

@@ -6,7 +6,7 @@ mod step;
 mod words;
 
 use blkproof_spec::step::{Action, Step};
-use blkproof_spec::{DiscardMode, Geometry, Limits, StatedOutcome};
+use blkproof_spec::{DiscardMode, FaultRule, Geometry, Limits, StatedOutcome};
 
 use super::document::{Document, Line, What};
 use super::{VERSION, table};
@@ -27,6 +27,14 @@ pub fn describe(step: &Step) -> String {
         }
         out.word("}");
     }
+    out.into_string()
+}
+
+/// Prints a fault rule of the setup on one line.
+pub(crate) fn describe_rule(rule: &FaultRule) -> String {
+    let mut out = Words::default();
+    out.word("at-open");
+    fault::rule(&mut out, rule);
     out.into_string()
 }
 
@@ -85,10 +93,7 @@ fn statement(document: &Document, line: &Line) -> String {
             out.range(range);
             out.word(format!("fill={fill:#04x}"));
         }
-        What::Rule(index) => {
-            out.word("at-open");
-            fault::rule(&mut out, &scenario.setup.rules[index]);
-        }
+        What::Rule(index) => return describe_rule(&scenario.setup.rules[index]),
         What::Step(index) => step::step(&mut out, &scenario.steps[index]),
         What::Action { step, index } => {
             if let Action::Transaction { actions, .. } = &scenario.steps[step].action {

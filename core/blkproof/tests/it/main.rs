@@ -4,4 +4,5 @@ mod corpus;
 mod engines;
 mod report;
 mod run;
+mod shrink;
 mod text;

@@ -1,0 +1,92 @@
+//! The loop around the machine: candidates are run, and what fails in the same way is kept.
+
+use core::ops::ControlFlow;
+
+use blkproof_spec::Scenario;
+
+use super::Shrink;
+use crate::outcome::{Failure, Identity, Outcome};
+
+/// A scenario that was made smaller.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shrunk {
+    /// The smallest scenario that fails in the same way.
+    pub scenario: Scenario,
+    /// How it fails.
+    pub failure: Box<Failure>,
+    /// How many candidates were run.
+    pub runs: u64,
+    /// Whether nothing is left to try; else the bound was reached, or the watcher ended it.
+    pub complete: bool,
+}
+
+/// How far the shrinking of a scenario is, each time it gets smaller.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The smallest scenario so far.
+    pub scenario: &'a Scenario,
+    /// How it fails.
+    pub failure: &'a Failure,
+    /// How many candidates were run.
+    pub runs: u64,
+}
+
+/// Shrinks `scenario`, which fails as `failure` says, as long as a candidate fails with the identity
+/// `keep`, and at most `runs_max` candidates long. `run` runs a candidate; `watch` hears of every
+/// smaller scenario and may end the whole.
+///
+/// ```
+/// # use core::ops::ControlFlow;
+/// # use blkproof::{Options, Outcome, Runner, Subject};
+/// # use blkproof::spec::Scenario;
+/// fn smaller(scenario: &Scenario, subject: &mut dyn Subject) -> Option<Scenario> {
+///     let mut runner = Runner::new(Options::default());
+///     let Outcome::Failed(failure) = runner.run(scenario, subject, None) else {
+///         return None;
+///     };
+///     let keep = failure.identities()[0];
+///     let mut run = |candidate: &Scenario| runner.run(candidate, subject, None);
+///     let shrunk = blkproof::shrink::shrink(scenario, &failure, keep, 1000, &mut run, &mut |_| {
+///         ControlFlow::Continue(())
+///     });
+///     Some(shrunk.scenario)
+/// }
+/// ```
+pub fn shrink(
+    scenario: &Scenario,
+    failure: &Failure,
+    keep: Identity,
+    runs_max: u64,
+    run: &mut dyn FnMut(&Scenario) -> Outcome,
+    watch: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Shrunk {
+    let mut machine = Shrink::new(scenario.clone())
+        .led_by(failure)
+        .at_most(runs_max);
+    let mut best = Box::new(failure.clone());
+    let mut complete = true;
+    while let Some(candidate) = machine.candidate() {
+        match run(candidate) {
+            Outcome::Failed(failure) if failure.identities().contains(&keep) => {
+                machine.report_failure(&failure);
+                best = failure;
+                let progress = Progress {
+                    scenario: machine.best(),
+                    failure: &best,
+                    runs: machine.tried(),
+                };
+                if watch(progress).is_break() {
+                    complete = false;
+                    break;
+                }
+            }
+            _ => machine.report(false),
+        }
+    }
+    Shrunk {
+        complete: complete && machine.tried() < runs_max,
+        runs: machine.tried(),
+        scenario: machine.best().clone(),
+        failure: best,
+    }
+}

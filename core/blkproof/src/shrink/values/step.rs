@@ -1,0 +1,105 @@
+//! The other steps: less work, less time, fewer statements.
+
+use blkproof_spec::step::{Action, BitmapPattern, Check, EventPattern, JobPattern, JobVerb};
+use blkproof_spec::{Millis, Step, Units};
+
+use super::Grade;
+use crate::shrink::edit::{Change, as_device};
+
+type Simpler = fn(&mut Step);
+
+const SIMPLEST: &[Simpler] = &[by_device, one_unit, one_millisecond, unlimited];
+const FINER: &[Simpler] = &[
+    half_the_units,
+    half_the_time,
+    of_count,
+    of_flags,
+    of_job,
+    of_event,
+];
+
+pub(super) fn changes(grade: Grade) -> Vec<Change> {
+    let table = match grade {
+        Grade::Simplest => SIMPLEST,
+        Grade::Finer => FINER,
+    };
+    table.iter().copied().map(Change::Step).collect()
+}
+
+fn by_device(step: &mut Step) {
+    if let Action::Resize { at, .. } = &mut step.action {
+        as_device(at);
+    }
+}
+
+fn one_unit(step: &mut Step) {
+    if let Action::Advance { units, .. } = &mut step.action {
+        *units = (*units).min(Units(1));
+    }
+}
+
+fn half_the_units(step: &mut Step) {
+    if let Action::Advance { units, .. } = &mut step.action {
+        units.0 = units.0.min((units.0 / 2).max(1));
+    }
+}
+
+fn one_millisecond(step: &mut Step) {
+    if let Action::Tick(time) = &mut step.action {
+        *time = (*time).min(Millis(1));
+    }
+}
+
+fn half_the_time(step: &mut Step) {
+    if let Action::Tick(time) = &mut step.action {
+        time.0 = time.0.min((time.0 / 2).max(1));
+    }
+}
+
+fn unlimited(step: &mut Step) {
+    if let Action::Job {
+        verb: JobVerb::SetSpeed(speed),
+        ..
+    } = &mut step.action
+    {
+        *speed = 0;
+    }
+}
+
+/// A check of a bitmap that says only what it counts.
+fn of_count(step: &mut Step) {
+    if let Action::Check(Check::Bitmap { report, .. }) = &mut step.action {
+        *report = BitmapPattern {
+            count: report.count,
+            ..BitmapPattern::default()
+        };
+    }
+}
+
+/// A check of a bitmap that says nothing of what it counts.
+fn of_flags(step: &mut Step) {
+    if let Action::Check(Check::Bitmap { report, .. }) = &mut step.action {
+        report.count = None;
+    }
+}
+
+/// A check of a job that says only its state.
+fn of_job(step: &mut Step) {
+    if let Action::Check(Check::Job { report, .. }) = &mut step.action {
+        *report = JobPattern {
+            state: report.state,
+            ..JobPattern::default()
+        };
+    }
+}
+
+/// A check of an event that says only which one it is.
+fn of_event(step: &mut Step) {
+    if let Action::Check(Check::Event {
+        event: EventPattern::Completed { len, offset, .. } | EventPattern::Cancelled { len, offset },
+        ..
+    }) = &mut step.action
+    {
+        (*len, *offset) = (None, None);
+    }
+}
