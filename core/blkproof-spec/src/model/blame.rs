@@ -4,12 +4,14 @@ use super::Model;
 use super::flight::Flight;
 use super::images::ImageId;
 use super::judgement::Observation;
+use super::ranges::RangeSet;
 use crate::errno::Errno;
 use crate::event::Side;
 use crate::fault::{Firing, IoType, Layer};
 use crate::geometry::Format;
 use crate::name::{JobName, RequestId};
-use crate::step::{Action, GuestOp, Work};
+use crate::step::{Action, GuestOp, Sync, Work};
+use crate::units::ByteRange;
 
 /// Where a fault sat, as a guest request or a job sees it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -141,7 +143,14 @@ impl Model {
             let read = self.on_chain(source, &firing.place.image);
             let write = self.on_chain(target, &firing.place.image);
             let query = read && self.may_be_table(firing);
+            let size = self.images.get(source).size();
             let (step, job) = (self.scope.step, &mut self.jobs[index]);
+            if job.sync == Sync::Top && read && (query || firing.kind == IoType::BlockStatus) {
+                // Where a job cannot find out what is allocated, it copies.
+                let mut all = RangeSet::of(ByteRange::new(0, size)).outward(size, job.cluster);
+                all.subtract(&job.must);
+                job.extra = all;
+            }
             if read {
                 job.errors.meet(Side::Read, errno, step);
             }

@@ -332,6 +332,7 @@ impl Model {
     /// Judges the making of an image, and makes it.
     pub(super) fn create(&mut self, step: &Create, seen: &Observation<'_>, out: &mut Judgement) {
         self.find_out_image(&step.image, seen.reply, Presence::Absent);
+        self.find_out_base(step.backing.as_ref(), seen.reply);
         let why = self.refuse_create(step);
         let carried_out = self.admit_command(why, seen, out);
         let failed = matches!(seen.reply, Reply::Failed(_)) && !seen.fired.is_empty();
@@ -380,12 +381,16 @@ impl Model {
         refuse(size > most, Refusal::SizeTooLarge);
         let missing = backing == Some(None);
         refuse(missing, Refusal::ImageMissing);
+        // What a failed step may have left behind need not be readable.
+        let unknown =
+            matches!(backing, Some(Some(id)) if self.images.get(id).presence == Presence::Unknown);
+        refuse(unknown, Refusal::ImageUnreadable);
         if !qcow2 && step.backing.is_some() {
             return Some(Refusals::any());
         }
         let only_missing = any_of == [Refusal::ImageMissing] && step.size.is_some();
         let refusals = Refusals {
-            or_done: only_missing,
+            or_done: only_missing || any_of == [Refusal::ImageUnreadable],
             any_of,
             ..Refusals::default()
         };
@@ -403,6 +408,17 @@ impl Model {
                 Reply::Refused(Refusal::ImageMissing) => Presence::Absent,
                 _ => if_done,
             };
+        }
+    }
+
+    /// Learns from an answer that a backing file is not there that a failed step may have left
+    /// behind.
+    fn find_out_base(&mut self, backing: Option<&ImageName>, reply: Reply) {
+        if let Some(id) = backing.and_then(|name| self.images.find(name))
+            && self.images.get(id).presence == Presence::Unknown
+            && reply == Reply::Refused(Refusal::ImageMissing)
+        {
+            self.images.get_mut(id).presence = Presence::Absent;
         }
     }
 
