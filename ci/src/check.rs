@@ -41,11 +41,15 @@ enum Part {
     Doctest,
     /// Every scenario of the corpora meets its expectation.
     Replay,
+    /// The seed corpus holds under every single fault.
+    Sweep,
+    /// All small scenarios hold, the smallest under every single fault.
+    Exhaustive,
 }
 
 /// One cargo call; warnings are denied through the environment where no argument can do it.
 struct Call {
-    args: &'static [&'static str],
+    args: Vec<&'static str>,
     env: Option<(&'static str, &'static str)>,
 }
 
@@ -79,7 +83,7 @@ fn run_part(part: Part) -> Result<(), Failure> {
     println!("check: {name}: cargo {}", call.args.join(" "));
     let start = Instant::now();
     let status = Command::new("cargo")
-        .args(call.args)
+        .args(&call.args)
         .envs(call.env)
         .current_dir(repository())
         .status()
@@ -102,7 +106,14 @@ impl Part {
     }
 
     fn call(self) -> Call {
-        let plain = |args| Call { args, env: None };
+        let plain = |args: &[&'static str]| Call {
+            args: args.to_vec(),
+            env: None,
+        };
+        let program = |args: &[&'static str]| {
+            let run = ["run", "--release", "--package", "blkproof-cli", "--"];
+            plain(&[&run[..], args].concat())
+        };
         match self {
             Self::Fmt => plain(&["fmt", "--all", "--check"]),
             Self::Clippy => plain(&[
@@ -114,21 +125,15 @@ impl Part {
                 "warnings",
             ]),
             Self::Doc => Call {
-                args: &["doc", "--workspace", "--no-deps"],
+                args: vec!["doc", "--workspace", "--no-deps"],
                 env: Some(("RUSTDOCFLAGS", "-D warnings")),
             },
             Self::Deny => plain(&["deny", "--config", "ci/deny.toml", "--workspace", "check"]),
             Self::Test => plain(&["test", "--workspace", "--lib", "--bins", "--tests"]),
             Self::Doctest => plain(&["test", "--workspace", "--doc"]),
-            Self::Replay => plain(&[
-                "run",
-                "--release",
-                "--package",
-                "blkproof-cli",
-                "--",
-                "replay",
-                "corpora",
-            ]),
+            Self::Replay => program(&["replay", "corpora"]),
+            Self::Sweep => program(&["sweep", "corpora/seed"]),
+            Self::Exhaustive => program(&["sweep", "--exhaustive"]),
         }
     }
 }

@@ -8,7 +8,7 @@ use blkproof::generate::Profile;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use values::{Cases, Color, Jobs, ProfileName, Seconds, Seed};
+pub(crate) use values::{Cases, Color, Jobs, ProfileName, Seconds, Seed, StrikeName};
 
 use crate::exit::Exit;
 
@@ -51,6 +51,14 @@ pub(crate) enum Command {
     /// Folders are searched for *.blk files, in order of their paths.
     #[command(after_help = REPLAY_EXAMPLE)]
     Replay(ReplayArgs),
+    /// Try every single fault of scenarios, one at a time.
+    ///
+    /// Each scenario is run again and again, each time with one more request failing: at each image,
+    /// below and above its format, each kind of request, the first, the second, and so on until none
+    /// is left. What a scenario states about its steps is left out; only the model judges. A
+    /// scenario that fails is written to the --out folder, with the rule that makes it fail.
+    #[command(after_help = SWEEP_EXAMPLE)]
+    Sweep(SweepArgs),
     /// Rewrite scenario files in canonical form; comments are kept.
     ///
     /// Folders are searched for *.blk files. A file is replaced at once or not at all.
@@ -71,6 +79,10 @@ Example:
 const REPLAY_EXAMPLE: &str = "\
 Example:
   blkproof replay corpora/seed blkproof-out/case.blk";
+
+const SWEEP_EXAMPLE: &str = "\
+Example:
+  blkproof sweep corpora/seed --strike once --strike torn";
 
 const FMT_EXAMPLE: &str = "\
 Example:
@@ -140,6 +152,35 @@ pub(crate) struct ReplayArgs {
     /// Scenario files, or folders of them.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// Scenario files, or folders of them.
+    #[arg(required_unless_present = "exhaustive", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Instead of files: all scenarios of a small bound, each once, and every single fault of the
+    /// smallest of them.
+    #[arg(long, conflicts_with = "paths")]
+    pub(crate) exhaustive: bool,
+    /// How many guest steps the scenarios of --exhaustive have at most.
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "exhaustive")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=4))]
+    pub(crate) guest_steps: u32,
+    /// Up to how many guest steps --exhaustive tries every single fault.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "exhaustive")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=3))]
+    pub(crate) swept_guest_steps: u32,
+    /// What happens to the request that is struck: it fails once, it and all behind it fail, it
+    /// fails with ENOSPC, half of it is applied, or all of it [default: once, persistent].
+    #[arg(long, value_name = "HOW", value_parser = StrikeName::parser())]
+    pub(crate) strike: Vec<StrikeName>,
+    /// How many threads judge [default: one per processor].
+    #[arg(long, value_name = "J", allow_negative_numbers = true)]
+    pub(crate) jobs: Option<Jobs>,
+    /// The folder that takes the scenarios that failed [default: blkproof-out].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

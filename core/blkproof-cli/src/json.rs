@@ -6,6 +6,8 @@ mod failure;
 
 pub(crate) use failure::{Case, Failure};
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::run::Folder as CorporaFolder;
@@ -25,8 +27,12 @@ pub(crate) enum Record<'a> {
     Formatted(Formatted<'a>),
     /// A scenario file that was replayed.
     Scenario(Box<Scenario>),
-    /// A case of a campaign that failed.
+    /// A case of a campaign, or a position of a sweep, that failed.
     Failure(Box<Case>),
+    /// A scenario file that was swept.
+    Sweep(Swept<'a>),
+    /// The small scenarios with one number of guest steps.
+    Tier(Tier),
     /// What a run comes to.
     Summary(Box<Summary>),
 }
@@ -85,6 +91,39 @@ pub(crate) struct Scenario {
     pub(crate) counts: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<Failure>,
+}
+
+/// A scenario file that was swept.
+#[derive(Debug, Serialize)]
+pub(crate) struct Swept<'a> {
+    pub(crate) path: &'a str,
+    #[serde(flatten)]
+    pub(crate) sweep: Sweep,
+}
+
+/// The small scenarios with one number of guest steps.
+#[derive(Debug, Serialize)]
+pub(crate) struct Tier {
+    pub(crate) guest_steps: u32,
+    pub(crate) scenarios: u64,
+    pub(crate) held: u64,
+    pub(crate) not_judged: u64,
+    /// Whether no scenario was left out.
+    pub(crate) complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) single_faults: Option<Sweep>,
+}
+
+/// What single faults come to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sweep {
+    /// How many positions of each kind of request were tried.
+    pub(crate) positions: BTreeMap<&'static str, u64>,
+    pub(crate) held: u64,
+    pub(crate) failed: u64,
+    pub(crate) not_judged: u64,
+    /// Whether no position was left out.
+    pub(crate) complete: bool,
 }
 
 /// What was done.

@@ -20,6 +20,8 @@ mod load;
 
 mod judge;
 
+mod keep;
+
 mod tell;
 
 mod replay;
@@ -27,6 +29,8 @@ mod replay;
 mod campaign;
 
 mod run;
+
+mod sweep;
 
 mod format;
 
@@ -61,6 +65,7 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<Exit, Error> {
     match command {
         Command::Run(args) => run::run(&args, ui),
         Command::Replay(args) => replay::run(&args, ui),
+        Command::Sweep(args) => sweep::run(&args, ui),
         Command::Fmt(args) => format::run(&args, ui),
         Command::Properties => properties::run(ui),
         Command::Completions(args) => completions::run(&args, ui),

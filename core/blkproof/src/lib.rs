@@ -24,6 +24,10 @@ pub mod corpus;
 
 pub mod generate;
 
+pub mod sweep;
+
+pub mod exhaustive;
+
 pub mod shrink;
 
 pub mod explain;

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 use blkproof::generate::Profile;
+use blkproof::sweep::Strike;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -133,5 +134,17 @@ impl ProfileName {
         let names = Profile::ALL.map(|profile| profile.name);
         PossibleValuesParser::new(names)
             .map(|name| Self(Profile::named(&name).expect("only names of profiles pass")))
+    }
+}
+
+/// What happens to a request that is struck, by its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StrikeName(pub(crate) Strike);
+
+impl StrikeName {
+    /// Takes a name; an unknown one is answered with those that there are.
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        PossibleValuesParser::new(Strike::ALL.map(Strike::name))
+            .map(|name| Self(Strike::from_name(&name).expect("only names of strikes pass")))
     }
 }

@@ -3,11 +3,15 @@
 use blkproof::{Report, WrongRange};
 use serde::Serialize;
 
-/// A case of a campaign that failed.
+/// A case of a campaign, or a position of a sweep, that failed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Case {
     /// The number of the case.
-    pub(crate) case: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) case: Option<u64>,
+    /// The request that was struck, such as `write 3 at drive0.file, once`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) position: Option<String>,
     #[serde(flatten)]
     pub(crate) failure: Failure,
 }

@@ -81,7 +81,8 @@ impl<'a> Keeper<'a> {
             self.ui.say(format_args!("{path}: {what}"))?;
         }
         self.ui.emit(&Record::Failure(Box::new(json::Case {
-            case: found.number,
+            case: Some(found.number),
+            position: None,
             failure: json::Failure::from(report),
         })))
     }

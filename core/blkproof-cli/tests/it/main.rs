@@ -11,5 +11,6 @@ mod readme;
 mod replay;
 
 mod run;
+mod sweep;
 
 mod usage;

@@ -5,4 +5,5 @@ mod engines;
 mod report;
 mod run;
 mod shrink;
+mod sweep;
 mod text;

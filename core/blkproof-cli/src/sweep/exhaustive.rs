@@ -1,0 +1,185 @@
+//! All small scenarios, and every single fault of the smallest.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::panic;
+use std::path::Path;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use blkproof::sweep::{self, Strike, Tally};
+use blkproof::{Failure, Outcome, exhaustive};
+use blkproof_spec::Scenario;
+use indicatif::HumanCount;
+
+use crate::args::{Jobs, SweepArgs};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::json::{self, Record};
+use crate::judge::Judge;
+use crate::keep::{self, Keeper};
+use crate::ui::Ui;
+
+/// What came of the scenarios with one number of guest steps.
+#[derive(Debug, Default)]
+struct Tier {
+    scenarios: u64,
+    held: u64,
+    not_judged: u64,
+    /// What came of their single faults, where those were tried.
+    faults: Option<Tally>,
+}
+
+/// A scenario that failed: where it stands in its tier, and at which position.
+struct Found {
+    number: u64,
+    position: Option<String>,
+    scenario: Scenario,
+    failure: Failure,
+}
+
+/// Judges every scenario of every tier, a line each.
+pub(super) fn run(
+    args: &SweepArgs,
+    strikes: &[Strike],
+    jobs: Jobs,
+    out: &Path,
+    ui: &mut Ui,
+) -> Result<Exit, Error> {
+    let mut keeper = Keeper::new(out);
+    for guest_steps in 0..=args.guest_steps {
+        let strikes = (guest_steps <= args.swept_guest_steps).then_some(strikes);
+        let tier = tier(guest_steps, strikes, jobs, &mut keeper, ui)?;
+        tell(guest_steps, &tier, ui)?;
+        if keeper.is_full() {
+            break;
+        }
+    }
+    Ok(keeper.finish(ui))
+}
+
+fn tier(
+    guest_steps: u32,
+    strikes: Option<&[Strike]>,
+    jobs: Jobs,
+    keeper: &mut Keeper<'_>,
+    ui: &mut Ui,
+) -> Result<Tier, Error> {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        let stop = &stop;
+        let threads: Vec<_> = (0..jobs.0)
+            .map(|thread| {
+                let sender = sender.clone();
+                scope.spawn(move || judge(guest_steps, strikes, thread, jobs.0, stop, &sender))
+            })
+            .collect();
+        // The channel ends when the last thread has ended.
+        drop(sender);
+        let mut told = Ok(());
+        for found in receiver {
+            let name = format!("exhaustive-{guest_steps}-{}", found.number);
+            let name = keep::file_name(&match &found.position {
+                Some(position) => format!("{name}-{position}"),
+                None => name,
+            });
+            told = told.and(keeper.keep(&name, found.scenario, &found.failure, found.position, ui));
+            stop.fetch_or(told.is_err() || keeper.is_full(), Ordering::Relaxed);
+        }
+        let mut all = Tier::default();
+        for thread in threads {
+            // A panic that the judge did not catch is a bug of our own: it goes on from here.
+            let part = thread
+                .join()
+                .unwrap_or_else(|panic| panic::resume_unwind(panic));
+            all.add(&part);
+        }
+        told.map(|()| all)
+    })
+}
+
+/// Judges every `threads`-th scenario of a tier, beginning with that of number `first`.
+fn judge(
+    guest_steps: u32,
+    strikes: Option<&[Strike]>,
+    first: usize,
+    threads: usize,
+    stop: &AtomicBool,
+    found: &Sender<Found>,
+) -> Tier {
+    let mut judge = Judge::new();
+    let mut tier = Tier {
+        faults: strikes.map(|_| Tally::whole()),
+        ..Tier::default()
+    };
+    let mine = exhaustive::scenarios(guest_steps)
+        .zip(1..)
+        .skip(first)
+        .step_by(threads);
+    for (scenario, number) in mine {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let tell = |position, scenario: &Scenario, failure: &Failure| {
+            // Whoever listens no longer has had enough.
+            let _ = found.send(Found {
+                number,
+                position,
+                scenario: scenario.clone(),
+                failure: failure.clone(),
+            });
+        };
+        tier.scenarios += 1;
+        match judge.judge(&scenario) {
+            Outcome::Held(_) => tier.held += 1,
+            Outcome::NotJudged(..) => tier.not_judged += 1,
+            Outcome::Failed(failure) => tell(None, &scenario, &failure),
+        }
+        if let (Some(strikes), Some(tally)) = (strikes, &mut tier.faults) {
+            let run = |struck: &Scenario| judge.judge(struck);
+            tally.add(&sweep::sweep(&scenario, strikes, run, |swept| {
+                if let Some(failure) = swept.failure {
+                    tell(Some(swept.position.to_string()), swept.scenario, failure);
+                }
+                !stop.load(Ordering::Relaxed)
+            }));
+        }
+    }
+    tier
+}
+
+impl Tier {
+    fn add(&mut self, other: &Self) {
+        self.scenarios += other.scenarios;
+        self.held += other.held;
+        self.not_judged += other.not_judged;
+        match (&mut self.faults, &other.faults) {
+            (Some(mine), Some(other)) => mine.add(other),
+            (mine, other) => *mine = mine.take().or_else(|| other.clone()),
+        }
+    }
+}
+
+fn tell(guest_steps: u32, tier: &Tier, ui: &mut Ui) -> Result<(), Error> {
+    let all = exhaustive::count(guest_steps);
+    ui.say(format_args!(
+        "{guest_steps} guest steps: {} of {} scenarios, {}",
+        HumanCount(tier.scenarios),
+        HumanCount(all),
+        match tier.scenarios - tier.held - tier.not_judged {
+            0 => "all held".to_owned(),
+            failed => format!("{} failed", HumanCount(failed)),
+        },
+    ))?;
+    if let Some(tally) = &tier.faults {
+        ui.say(format_args!("  single faults: {}", super::told(tally)))?;
+    }
+    ui.emit(&Record::Tier(json::Tier {
+        guest_steps,
+        scenarios: tier.scenarios,
+        held: tier.held,
+        not_judged: tier.not_judged,
+        complete: tier.scenarios == all,
+        single_faults: tier.faults.as_ref().map(super::sweep_record),
+    }))
+}

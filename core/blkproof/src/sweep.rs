@@ -1,0 +1,331 @@
+//! Every single fault of a scenario, one at a time.
+//!
+//! A scenario is run again and again, each time with one more rule that strikes one request: at each
+//! image, below and above its format, each kind of request, the first one, the second one, and so
+//! on, until none is left to strike. Complete, not sampled. What the scenario states about its own
+//! steps is left out, since a fault changes it: only the model judges.
+
+use core::fmt;
+
+use blkproof_spec::fault::{Effect, Extended, IoTypes, Kept, Layer, Rule, When};
+use blkproof_spec::step::{Action, Expect, TransactionAction};
+use blkproof_spec::{
+    Errno, FaultRule, ImageName, IoType, Place, RuleName, Scenario, StatedOutcome,
+};
+
+use crate::outcome::{Failure, Outcome};
+
+/// The name of the rule that a sweep adds.
+const RULE: &str = "swept";
+
+/// What happens to the request that is struck.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Strike {
+    /// It fails with `EIO`; nothing of it is applied.
+    Once,
+    /// It and all behind it fail with `EIO`.
+    Persistent,
+    /// It fails with `ENOSPC`.
+    NoSpace,
+    /// It fails with `EIO`; its first half is applied.
+    Torn,
+    /// It fails with `EIO`; all of it is applied.
+    Applied,
+}
+
+impl Strike {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Once,
+        Self::Persistent,
+        Self::NoSpace,
+        Self::Torn,
+        Self::Applied,
+    ];
+
+    /// What a sweep does unless told otherwise: every request fails once, and fails for good.
+    pub const USUAL: [Self; 2] = [Self::Once, Self::Persistent];
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Persistent => "persistent",
+            Self::NoSpace => "enospc",
+            Self::Torn => "torn",
+            Self::Applied => "applied",
+        }
+    }
+
+    /// Returns the one of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|strike| strike.name() == name)
+    }
+
+    /// Tells whether it makes sense for this kind of request.
+    #[must_use]
+    pub fn suits(self, kind: IoType) -> bool {
+        match self {
+            Self::Once | Self::Persistent => true,
+            Self::NoSpace => matches!(kind, IoType::Write | IoType::WriteZeroes),
+            Self::Torn => kind == IoType::Write,
+            Self::Applied => !matches!(kind, IoType::Read | IoType::BlockStatus),
+        }
+    }
+
+    fn effect(self) -> Effect {
+        match self {
+            Self::Once | Self::Persistent => Effect::Error(Errno::EIO),
+            Self::NoSpace => Effect::Error(Errno::ENOSPC),
+            Self::Torn => Effect::Torn {
+                kept: Kept::Left,
+                errno: Errno::EIO,
+            },
+            Self::Applied => Effect::AppliedButFailed(Errno::EIO),
+        }
+    }
+}
+
+/// One position of a sweep: which request is struck, and how.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Position {
+    /// The image, and the side of its format.
+    pub place: Place,
+    /// The kind of request.
+    pub kind: IoType,
+    /// What happens to it.
+    pub strike: Strike,
+    /// Which of the requests of this kind at this place, from 1, counted from before the disks are
+    /// opened.
+    pub number: u64,
+}
+
+impl Position {
+    fn rule(&self) -> FaultRule {
+        let when = match self.strike {
+            Strike::Persistent => When::From(self.number),
+            _ => When::Nth(self.number),
+        };
+        FaultRule {
+            name: Some(RuleName::new(RULE)),
+            place: self.place.clone(),
+            rule: Rule::Extended(Extended {
+                iotypes: IoTypes::only(self.kind),
+                range: None,
+                when,
+                effect: self.strike.effect(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (number, kind, place) = (self.number, self.kind, &self.place);
+        write!(f, "{kind} {number} at {place}, {}", self.strike.name())
+    }
+}
+
+/// What came of one position.
+#[derive(Clone, Debug)]
+pub struct Swept<'a> {
+    /// Which request was struck.
+    pub position: &'a Position,
+    /// The scenario with the rule that strikes it: what to keep and replay.
+    pub scenario: &'a Scenario,
+    /// What did not hold, where something did not.
+    pub failure: Option<&'a Failure>,
+}
+
+/// What a sweep comes to.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// The positions tried, by kind of request, in the order of [`IoType::ALL`].
+    pub positions: [u64; IoType::ALL.len()],
+    /// Of these, those at which everything held.
+    pub held: u64,
+    /// Those at which something did not hold.
+    pub failed: u64,
+    /// Those that count for nothing, since the fault kept the disks from being opened.
+    pub not_judged: u64,
+    /// Whether every position was tried: nobody ended the sweep early.
+    pub complete: bool,
+}
+
+impl Tally {
+    /// Returns what a sweep without any position comes to.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self {
+            complete: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns how many positions were tried.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.positions.iter().sum()
+    }
+
+    /// Adds what another sweep comes to.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, other) in self.positions.iter_mut().zip(other.positions) {
+            *mine += other;
+        }
+        self.held += other.held;
+        self.failed += other.failed;
+        self.not_judged += other.not_judged;
+        self.complete &= other.complete;
+    }
+}
+
+/// Tries every position of a scenario: `run` runs a scenario, `each` is told what came of each
+/// position and says whether to go on.
+///
+/// What runs must be deterministic, as the [`Runner`](crate::Runner) with the built-in engine is;
+/// rules of the scenario itself stay in force.
+pub fn sweep(
+    scenario: &Scenario,
+    strikes: &[Strike],
+    mut run: impl FnMut(&Scenario) -> Outcome,
+    mut each: impl FnMut(Swept<'_>) -> bool,
+) -> Tally {
+    let mut all = Tally::whole();
+    for place in places(scenario) {
+        all.add(&sweep_place(scenario, &place, strikes, &mut run, &mut each));
+        if !all.complete {
+            break;
+        }
+    }
+    all
+}
+
+/// Tries every position at one of the [`places`] of a scenario, as [`sweep`] does at all of them:
+/// what several threads share out.
+pub fn sweep_place(
+    scenario: &Scenario,
+    place: &Place,
+    strikes: &[Strike],
+    mut run: impl FnMut(&Scenario) -> Outcome,
+    mut each: impl FnMut(Swept<'_>) -> bool,
+) -> Tally {
+    let mut struck = unstated(scenario);
+    let mut tally = Tally::whole();
+    for &kind in IoType::ALL {
+        for &strike in strikes.iter().filter(|strike| strike.suits(kind)) {
+            let mut position = Position {
+                place: place.clone(),
+                kind,
+                strike,
+                number: 1,
+            };
+            loop {
+                let rule = position.rule();
+                struck.setup.rules.push(rule.clone());
+                let outcome = run(&struck);
+                let struck_none = outcome.counts().idle_rules.contains(&rule);
+                if !struck_none {
+                    tally.complete &= tally.take(&position, &struck, &outcome, &mut each);
+                }
+                struck.setup.rules.pop();
+                if !tally.complete {
+                    return tally;
+                }
+                if struck_none {
+                    break;
+                }
+                position.number += 1;
+            }
+            // Whatever was to happen to it, there was no such request.
+            if position.number == 1 {
+                break;
+            }
+        }
+    }
+    tally
+}
+
+impl Tally {
+    /// Counts a position and tells `each` of it; returns whether to go on.
+    fn take(
+        &mut self,
+        position: &Position,
+        scenario: &Scenario,
+        outcome: &Outcome,
+        each: &mut impl FnMut(Swept<'_>) -> bool,
+    ) -> bool {
+        self.positions[position.kind as usize] += 1;
+        let failure = match outcome {
+            Outcome::Held(_) => {
+                self.held += 1;
+                None
+            }
+            Outcome::NotJudged(..) => {
+                self.not_judged += 1;
+                None
+            }
+            Outcome::Failed(failure) => {
+                self.failed += 1;
+                Some(&**failure)
+            }
+        };
+        each(Swept {
+            position,
+            scenario,
+            failure,
+        })
+    }
+}
+
+/// Returns the scenario without what it states about its steps and its end.
+fn unstated(scenario: &Scenario) -> Scenario {
+    let mut out = scenario.clone();
+    out.outcome = StatedOutcome::Pass;
+    out.steps
+        .retain(|step| !matches!(step.action, Action::Check(_)));
+    for step in &mut out.steps {
+        step.expect = Expect::Any;
+    }
+    out
+}
+
+/// Returns every place at which requests may arrive: each image of the scenario, below and above
+/// its format, in the order in which they come up.
+#[must_use]
+pub fn places(scenario: &Scenario) -> Vec<Place> {
+    let mut images: Vec<&ImageName> = Vec::new();
+    let mut add = |image| {
+        if !images.contains(&image) {
+            images.push(image);
+        }
+    };
+    for disk in &scenario.setup.disks {
+        add(&disk.name);
+    }
+    for step in &scenario.steps {
+        match &step.action {
+            Action::Create(create) => add(&create.image),
+            Action::Backup { backup, .. } => add(&backup.target),
+            Action::Transaction { actions, .. } => {
+                for action in actions {
+                    if let TransactionAction::Backup(backup) = action {
+                        add(&backup.target);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let place = |image: &ImageName, layer| Place {
+        image: image.clone(),
+        layer,
+    };
+    images
+        .into_iter()
+        .flat_map(|image| [Layer::File, Layer::Format].map(|layer| place(image, layer)))
+        .collect()
+}
