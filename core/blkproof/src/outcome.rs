@@ -79,7 +79,8 @@ pub struct Failure {
     pub findings: Vec<Finding>,
     /// The answers so far, one for each step carried out.
     pub replies: Vec<Reply>,
-    /// The faults that fired, each with the number of its step (0: while opening).
+    /// The faults that fired, each with the number of its step (0: while opening); at most
+    /// [`FIRINGS_MAX`](Self::FIRINGS_MAX), the first ones.
     pub firings: Vec<(StepNumber, Firing)>,
     /// What was done until then.
     pub counts: Counts,
@@ -160,6 +161,9 @@ impl fmt::Display for Identity {
 }
 
 impl Failure {
+    /// The most firings that are kept of one run: a job can meet millions.
+    pub const FIRINGS_MAX: usize = 4096;
+
     /// Returns the identities of the findings, each once, in the order in which they were found.
     #[must_use]
     pub fn identities(&self) -> Vec<Identity> {

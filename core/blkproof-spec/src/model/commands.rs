@@ -382,8 +382,7 @@ impl Model {
         let missing = backing == Some(None);
         refuse(missing, Refusal::ImageMissing);
         // What a failed step may have left behind need not be readable.
-        let unknown =
-            matches!(backing, Some(Some(id)) if self.images.get(id).presence == Presence::Unknown);
+        let unknown = self.is_unknown(step.backing.as_ref());
         refuse(unknown, Refusal::ImageUnreadable);
         if !qcow2 && step.backing.is_some() {
             return Some(Refusals::any());
@@ -422,6 +421,12 @@ impl Model {
         }
     }
 
+    /// Tells whether a failed step may have left an image of this name behind.
+    fn is_unknown(&self, name: Option<&ImageName>) -> bool {
+        name.and_then(|name| self.images.find(name))
+            .is_some_and(|id| self.images.get(id).presence == Presence::Unknown)
+    }
+
     /// Judges a change of an image's backing file, and makes it.
     pub(super) fn rebase(
         &mut self,
@@ -430,7 +435,11 @@ impl Model {
         seen: &Observation<'_>,
         out: &mut Judgement,
     ) {
+        let unknown = self.is_unknown(Some(name));
         self.find_out_image(name, seen.reply, Presence::Present);
+        if !unknown {
+            self.find_out_base(backing, seen.reply);
+        }
         let found = self.images.find(name);
         let why = match found {
             None => Some(Refusal::ImageMissing.into()),

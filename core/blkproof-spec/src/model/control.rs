@@ -7,6 +7,7 @@ use super::jobs::{Job, Pause};
 use super::judgement::{About, Fact, Judgement, Observation};
 use crate::errno::Errno;
 use crate::event::Side;
+use crate::fault::IoType;
 use crate::name::JobName;
 use crate::property::{answers_exact, job_lifecycle, no_crash, refusal_harmless};
 use crate::reply::{Refusal, Reply};
@@ -155,13 +156,18 @@ impl Model {
         let ignores = [Side::Read, Side::Write]
             .iter()
             .any(|side| job.policy(*side) == ErrorPolicy::Ignore);
+        // A job that cannot find out where zeroes are copies them, however large the disk.
+        let blind = seen
+            .fired
+            .iter()
+            .any(|firing| firing.kind == IoType::BlockStatus);
         self.may_wait(seen)
             || job.pause != Pause::None
             || job.sync == Sync::None
             || match job.state {
                 Some(JobState::Waiting) => job.group.is_some(),
                 Some(JobState::Pending) => self.jobs.iter().any(manual),
-                Some(JobState::Running) => ignores && !seen.fired.is_empty(),
+                Some(JobState::Running) => blind || ignores && !seen.fired.is_empty(),
                 _ => false,
             }
     }

@@ -9,7 +9,7 @@ use super::names::Refusals;
 use super::ranges::RangeSet;
 use crate::content::{Bytes, DiskId, WriteNumber};
 use crate::errno::Errno;
-use crate::fault::Firing;
+use crate::fault::{Firing, IoType, Layer};
 use crate::geometry::{DiscardMode, Format};
 use crate::property::{
     Property, answers_exact, errors_caused, fault_surfaces, guest_reads_writes, guest_unharmed,
@@ -76,7 +76,14 @@ impl Model {
         match seen.reply {
             Reply::Done => {
                 if self.jobs_on(disk).next().is_none() || !op.is_write() {
-                    let met = |firing: &Firing| self.reach(disk, op, firing).is_some();
+                    // A discard reads no data, and may leave a cluster behind that it cannot free.
+                    let spared = |firing: &Firing| {
+                        matches!(op, GuestOp::Discard { .. })
+                            && firing.kind == IoType::Read
+                            && firing.place.layer == Layer::File
+                    };
+                    let met =
+                        |firing: &Firing| !spared(firing) && self.reach(disk, op, firing).is_some();
                     fault_surfaces::guest(&self.name_of(disk), seen.fired, met, out);
                 }
                 if let GuestOp::Read { range } = op {

@@ -42,6 +42,9 @@ pub(super) fn timeline(failure: &Failure, document: &Document) -> (Vec<Entry>, u
     (entries.collect(), left_out)
 }
 
+/// How many faults are told of one step.
+const FIRINGS_TOLD: usize = 12;
+
 fn entry(index: usize, failure: &Failure, document: &Document) -> Entry {
     let number = StepNumber(u32::try_from(index + 1).unwrap_or(u32::MAX));
     Entry {
@@ -53,10 +56,21 @@ fn entry(index: usize, failure: &Failure, document: &Document) -> Entry {
     }
 }
 
-/// Returns the faults that fired during a step, a line each.
+/// Returns the faults that fired during a step, a line each; of many, the first.
 pub(crate) fn firings(failure: &Failure, number: StepNumber) -> Vec<String> {
-    let firings = failure.firings.iter().filter(|(step, _)| *step == number);
-    firings.map(|(_, firing)| firing_text(firing)).collect()
+    let mut firings = failure.firings.iter().filter(|(step, _)| *step == number);
+    let told = firings.by_ref().take(FIRINGS_TOLD);
+    let mut lines: Vec<String> = told.map(|(_, firing)| firing_text(firing)).collect();
+    let rest = firings.count();
+    if rest > 0 {
+        let plus = if failure.firings.len() < Failure::FIRINGS_MAX {
+            ""
+        } else {
+            " at least"
+        };
+        lines.push(format!("and{plus} {rest} more"));
+    }
+    lines
 }
 
 fn firing_text(firing: &Firing) -> String {

@@ -7,7 +7,7 @@ use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
 
 use super::Run;
 use super::compare::Look;
-use crate::outcome::{Finding, NotJudged};
+use crate::outcome::{Failure, Finding, NotJudged};
 use crate::subject::{Subject, SubjectError};
 use crate::text::describe;
 
@@ -152,7 +152,8 @@ impl Run<'_> {
         let buffers = &mut *self.buffers;
         buffers.fired.clear();
         self.world.drain_ledger(&mut buffers.fired);
-        let fired = buffers.fired.iter().cloned();
+        let room = Failure::FIRINGS_MAX.saturating_sub(buffers.firings.len());
+        let fired = buffers.fired.iter().take(room).cloned();
         buffers.firings.extend(fired.map(|firing| (number, firing)));
     }
 
