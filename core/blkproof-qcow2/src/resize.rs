@@ -1,15 +1,15 @@
 //! Another size.
 //!
-//! Growing makes everything ready and writes the new size last; shrinking writes the new size
-//! first and then gives up what lies behind it. So a failure leaves either the old size or the new
-//! one, and never old contents in sight: whatever a failed shrink left behind the end is dropped
-//! before it can be seen.
+//! Growing makes everything ready and writes the new size last. Shrinking looks at everything that
+//! lies behind the new end, writes the new size, and then gives up what it looked at. So a change
+//! of size that fails or waits changes nothing. What a shrunk image could not give up stays behind
+//! its end until the size changes again, and is dropped before it could come in sight.
 
-use blkproof_device::{BlockDevice, IoError};
+use blkproof_device::BlockDevice;
 use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Errno};
 
-use crate::error::{Inner, Trouble};
+use crate::error::Inner;
 use crate::header::{MAX_L1_BYTES, MAX_SIZE};
 use crate::image::Qcow2;
 use crate::layout::Run;
@@ -26,7 +26,8 @@ impl<D: BlockDevice> Qcow2<D> {
         if size > MAX_SIZE || self.layout.l1_entries(size) * 8 > MAX_L1_BYTES {
             return Err(Errno::EFBIG.into());
         }
-        if self.header.snapshots > 0 {
+        if self.header.snapshots > 0 && self.layout.version < 3 {
+            // Version 2 does not keep the size that the image had at a snapshot.
             return Err(Errno::ENOTSUP.into());
         }
         self.begin_change()?;
@@ -38,23 +39,53 @@ impl<D: BlockDevice> Qcow2<D> {
     }
 
     fn shrink(&mut self, size: u64) -> Inner<()> {
-        let old = self.header.size;
-        if size < old {
+        if size < self.header.size {
+            self.look_behind(size)?;
             self.file.event(Event::L1ShrinkWriteTable)?;
-            self.set_header_size(size)?;
             self.file.event(Event::L1ShrinkFreeL2Clusters)?;
+            self.set_header_size(size)?;
         }
-        match self.drop_behind(size) {
-            Err(Trouble::Io(IoError::Failed(_)) | Trouble::Corrupt(_)) => Ok(()),
-            other => other,
+        // The image has its size, whatever becomes of this.
+        let _kept = self.drop_behind(size);
+        Ok(())
+    }
+
+    /// Returns the clusters that the tables map behind `size`, without the rest of its own.
+    fn behind(&self, size: u64) -> ByteRange {
+        let end = self.l1.entries() << self.layout.table_span_bits();
+        ByteRange::between(self.layout.up(size), end)
+    }
+
+    /// Reads and checks what [`Qcow2::drop_behind`] will change.
+    fn look_behind(&mut self, size: u64) -> Inner<()> {
+        let behind = self.behind(size);
+        let (table, slice) = (
+            1 << self.layout.table_span_bits(),
+            1 << self.layout.slice_span_bits(),
+        );
+        let mut at = behind.start;
+        while at < behind.end() {
+            let end = (at - at % table) + table;
+            let entry = self.l1_entry(at)?;
+            if entry == 0 {
+                at = self.skip_tables(end, behind.end())?;
+                continue;
+            }
+            if self.examine_table(at, entry)? {
+                at = end;
+            }
+            while at < end {
+                let next = (at - at % slice) + slice;
+                self.plan_erase(ByteRange::between(at, next), Erase::Drop)?;
+                at = next;
+            }
         }
+        Ok(())
     }
 
     /// Drops everything that is mapped behind `size`, except the rest of its cluster.
     fn drop_behind(&mut self, size: u64) -> Inner<()> {
-        let end = self.l1.entries() << self.layout.table_span_bits();
-        let start = self.layout.up(size);
-        self.erase(ByteRange::between(start, end), Erase::Drop)
+        self.erase(self.behind(size), Erase::Drop)
     }
 
     fn set_header_size(&mut self, size: u64) -> Inner<()> {

@@ -29,7 +29,7 @@ pub(crate) enum Erase {
 
 /// Entries of a slice, one behind the other, that become others. Those that have a place in the
 /// file come one by one.
-struct Change {
+pub(crate) struct Change {
     /// The index of the first, from the first that is erased.
     at: usize,
     count: usize,
@@ -154,7 +154,7 @@ impl<D: BlockDevice> Qcow2<D> {
     }
 
     /// Returns the first position from `at` on, the start of a table's range, that a table maps.
-    fn skip_tables(&mut self, at: u64, end: u64) -> Inner<u64> {
+    pub(crate) fn skip_tables(&mut self, at: u64, end: u64) -> Inner<u64> {
         let bits = self.layout.table_span_bits();
         let limit = end.div_ceil(1 << bits).min(self.l1.entries());
         let found = self.l1.next_nonzero(&mut self.file, at >> bits, limit)?;
@@ -195,7 +195,11 @@ impl<D: BlockDevice> Qcow2<D> {
 
     /// Returns what changes where clusters that one slice maps are erased, or `None` where zeroes
     /// have to be written out.
-    fn plan_erase(&mut self, range: ByteRange, how: Erase) -> Inner<Option<Vec<Change>>> {
+    pub(crate) fn plan_erase(
+        &mut self,
+        range: ByteRange,
+        how: Erase,
+    ) -> Inner<Option<Vec<Change>>> {
         let found = self.slice(range.start)?;
         let (first, _) = self.place(range.start);
         let count = index(range.len >> self.layout.cluster_bits);

@@ -67,6 +67,59 @@ fn the_refcount_table_moves() {
     });
 }
 
+/// A change of size that fails or waits changes nothing, not even behind a smaller end.
+#[test]
+fn a_size_changes_or_stays() {
+    const SIZE: usize = 100 << 10;
+    let bytes = noise(1, SIZE);
+    let mut image = image(100 * K, 512);
+    write(&mut image, 0, &bytes);
+    image.flush().unwrap();
+    let start = image.into_file();
+    for size in [0, 512, 20 * K, 33 * K, 96 * K, 99 * K, 101 * K, M, 40 * M] {
+        for (failure, events) in [
+            (Failure::Nothing, false),
+            (Failure::Half, false),
+            (Failure::All, false),
+            (Failure::Wait, true),
+        ] {
+            for at in 0.. {
+                let probe = Probe::on(start.snapshot());
+                let mut image = Qcow2::open(probe.clone(), &UNMAP).unwrap();
+                probe.arm(at, failure, events);
+                let done = image.set_size(Length(size));
+                let fired = probe.fired();
+                probe.quiet(true);
+                if done.is_err() {
+                    assert!(fired);
+                    assert_eq!(image.size().0, 100 * K);
+                    image.flush().unwrap();
+                    let mut image = Qcow2::open(probe.snapshot(), &UNMAP).unwrap();
+                    assert!(
+                        read(&mut image, 0, SIZE) == bytes,
+                        "{size} {failure:?} {at}"
+                    );
+                    look(&mut probe.snapshot());
+                }
+                image.set_size(Length(size)).unwrap();
+                image.set_size(Length(100 * K)).unwrap();
+                image.flush().unwrap();
+                let kept = SIZE.min(usize::try_from(size).unwrap());
+                assert!(read(&mut image, 0, kept) == bytes[..kept]);
+                assert_eq!(
+                    read(&mut image, kept as u64, SIZE - kept),
+                    vec![0; SIZE - kept]
+                );
+                look(&mut probe.snapshot());
+                if !fired {
+                    assert_eq!(look(&mut probe.snapshot()).leaks, 0);
+                    break;
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn the_l1_table_moves() {
     let mut image = image(M, 512);

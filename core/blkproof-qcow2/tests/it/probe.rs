@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     Half,
     /// It happens, and is said to have failed.
     All,
+    /// It does not happen, and waits.
+    Wait,
 }
 
 /// The device and what is known of it. Clones are the same device.
@@ -104,7 +106,7 @@ impl Probe {
         match (turn, state.failure) {
             (false, _) | (true, Failure::All) => act(&mut state.disk, range.len),
             (true, Failure::Half) => act(&mut state.disk, half),
-            (true, Failure::Nothing) => {}
+            (true, Failure::Nothing | Failure::Wait) => {}
         }
         let copy = state.disk.snapshot();
         if let Some(history) = &mut state.history {
@@ -127,10 +129,17 @@ impl State {
         if turn {
             self.fired = true;
             self.fail_at = None;
-            return Err(IoError::Failed(Errno::EIO));
+            return Err(match self.failure {
+                Failure::Wait => waits(),
+                _ => IoError::Failed(Errno::EIO),
+            });
         }
         Ok(())
     }
+}
+
+fn waits() -> IoError {
+    IoError::Wait(Wait::Tag(Tag::new("probe")))
 }
 
 impl BlockDevice for Probe {
@@ -189,7 +198,7 @@ impl BlockDevice for Probe {
         if state.events_wait && state.turn() {
             state.fired = true;
             state.fail_at = None;
-            return Err(IoError::Wait(Wait::Tag(Tag::new("probe"))));
+            return Err(waits());
         }
         state.events.push(event);
         Ok(())

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use blkproof_device::{BlockDevice, MemDisk};
+use blkproof_device::{BlockDevice, IoError, MemDisk};
 use blkproof_qcow2::inspect::{Contents, Layer, Limits, inspect};
 use blkproof_qcow2::{Feature, OpenOptions, Qcow2, Qcow2Error};
-use blkproof_spec::{ByteRange, Length, Offset};
+use blkproof_spec::{ByteRange, Errno, Length, Offset};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use tempfile::tempdir;
@@ -343,6 +343,48 @@ fn snapshots_keep_what_they_hold() {
         succeed("qemu-img", &["snapshot", "-a", "before", text(&image)]);
         assert!(converted(folder.path(), &image) == before);
         succeed("qemu-img", &["check", "-f", "qcow2", text(&image)]);
+    }
+}
+
+/// QEMU changes the size of an image with snapshots too, but of none of version 2.
+#[test]
+fn an_image_with_snapshots_changes_its_size() {
+    if !have_qemu() {
+        return;
+    }
+    let folder = tempdir().unwrap();
+    let image = folder.path().join("image");
+    for (options, sizes) in [
+        ("cluster_size=512", [300 * K, 40 * M, 2 * M]),
+        ("cluster_size=4096", [40 * M, 64 * K, 3 * M]),
+        ("cluster_size=65536", [1200 * M, M, 512]),
+        ("compat=0.10", [0; 3]),
+    ] {
+        create(&image, options, &[], "2M");
+        qemu_io(&image);
+        succeed("qemu-img", &["snapshot", "-c", "before", text(&image)]);
+        let before = converted(folder.path(), &image);
+        let mut opened = Qcow2::open(load(&image), &UNMAP).unwrap();
+        if opened.version() == 2 {
+            let refused = Err(IoError::Failed(Errno::ENOTSUP));
+            assert_eq!(opened.set_size(Length(M)), refused);
+            continue;
+        }
+        for size in sizes {
+            let old = opened.size().0;
+            opened.set_size(Length(size)).unwrap();
+            if size > old {
+                write(&mut opened, size - 100, &noise(size, 100));
+            }
+            opened.flush().unwrap();
+            save(opened.file_mut(), &image);
+            succeed("qemu-img", &["check", "-f", "qcow2", text(&image)]);
+            let report = inspect(opened.file_mut(), &Limits::default()).unwrap();
+            assert!(report.is_sound() && report.leaks == 0, "{report:?}");
+            assert_eq!(report.size.0, size);
+        }
+        succeed("qemu-img", &["snapshot", "-a", "before", text(&image)]);
+        assert!(converted(folder.path(), &image) == before);
     }
 }
 
