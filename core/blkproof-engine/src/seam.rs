@@ -126,6 +126,12 @@ impl Subject for Engine {
     }
 
     fn close(&mut self) -> Result<(), SubjectError> {
-        self.0.close().map_err(SubjectError::new)
+        match self.0.settle_all() {
+            Ok(settled) => {
+                self.0.close();
+                settled.map_err(SubjectError::new)
+            }
+            Err(_waits) => Err(SubjectError::refused(Refusal::CannotDrain)),
+        }
     }
 }

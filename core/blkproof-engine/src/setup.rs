@@ -1,6 +1,6 @@
 //! Making a setup's images, opening its disks, shutting down, and looking at contents.
 
-use blkproof_device::{BlockDevice, IoError, IoResult, Store};
+use blkproof_device::{BlockDevice, IoError, IoResult, Store, Wait};
 use blkproof_spec::content::Bytes;
 use blkproof_spec::scenario::Role;
 use blkproof_spec::{
@@ -101,13 +101,31 @@ impl Machine {
         Ok(())
     }
 
-    /// Shuts down: jobs are cancelled, requests that can end do, everything is flushed.
-    pub(crate) fn close(&mut self) -> Result<(), String> {
+    /// Makes everything ready to be closed: what is on its way is carried out, the disks are
+    /// flushed. Where something waits nothing is closed; a flush that fails is told.
+    pub(crate) fn settle_all(&mut self) -> Result<Result<(), String>, Wait> {
         self.peeked = None;
-        let _waits = self.drain(|_| true);
+        self.drain(|_| true)?;
+        for index in 0..self.jobs.len() {
+            if self.jobs[index].state != JobState::Concluded {
+                self.quiesce(index)?;
+            }
+        }
+        let mut result = Ok(());
+        for node in self.nodes.iter_mut().filter(|node| !node.is_target()) {
+            match node.device().flush() {
+                Ok(()) => {}
+                Err(IoError::Wait(wait)) => return Err(wait),
+                Err(error) => result = Err(format!("cannot flush {}: {error}", node.name())),
+            }
+        }
+        Ok(result)
+    }
+
+    /// Closes everything, which is settled. Jobs are cancelled.
+    pub(crate) fn close(&mut self) {
         while let Some(index) = self.jobs.len().checked_sub(1) {
             if self.jobs[index].state != JobState::Concluded {
-                let _waits = self.quiesce_group(index);
                 self.abort(index, JobEnd::Cancelled);
                 continue;
             }
@@ -115,15 +133,8 @@ impl Machine {
             self.jobs.remove(index);
         }
         self.requests.clear();
-        let mut result = Ok(());
-        for node in self.nodes.iter_mut() {
-            if let Err(error) = node.device().flush() {
-                result = Err(format!("cannot flush {}: {error}", node.name()));
-            }
-        }
         self.nodes.clear();
         self.store = None;
-        result
     }
 
     /// Reads a disk as the guest would, or an image through its chain.

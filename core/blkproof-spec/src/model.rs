@@ -276,7 +276,7 @@ impl Model {
                 }
             }
             Action::Install(rule) => self.install(rule),
-            Action::Restart => self.before_restart(),
+            Action::Restart => self.before_restart(seen),
             Action::Tick(_)
             | Action::Lift(_)
             | Action::LiftAll

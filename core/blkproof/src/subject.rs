@@ -4,7 +4,7 @@ use core::fmt;
 
 use blkproof_device::Store;
 use blkproof_spec::{
-    Action, At, ByteRange, Capabilities, JobEvent, Reply, Setup, Status, StepNumber,
+    Action, At, ByteRange, Capabilities, JobEvent, Refusal, Reply, Setup, Status, StepNumber,
 };
 
 /// A backup engine that blkproof can judge.
@@ -42,6 +42,9 @@ pub trait Subject: fmt::Debug {
     fn drain_events(&mut self, events: &mut Vec<JobEvent>);
 
     /// Shuts down cleanly, so that every image can be read by others; running jobs are cancelled.
+    ///
+    /// Where something would have to wait for a suspended request it may refuse instead, with
+    /// [`Refusal::CannotDrain`]: nothing happens then.
     fn close(&mut self) -> Result<(), SubjectError>;
 }
 
@@ -51,6 +54,8 @@ pub trait Subject: fmt::Debug {
 pub struct SubjectError {
     /// What happened, in the subject's words.
     pub message: String,
+    /// Why it was refused, where nothing happened.
+    pub refusal: Option<Refusal>,
 }
 
 impl SubjectError {
@@ -59,6 +64,16 @@ impl SubjectError {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            refusal: None,
+        }
+    }
+
+    /// Makes an error that says that nothing happened, and why.
+    #[must_use]
+    pub fn refused(refusal: Refusal) -> Self {
+        Self {
+            message: refusal.to_string(),
+            refusal: Some(refusal),
         }
     }
 }

@@ -195,7 +195,11 @@ impl Model {
     }
 
     /// Takes in that the subject is about to be closed: its jobs are cancelled.
-    pub(super) fn before_restart(&mut self) {
+    pub(super) fn before_restart(&mut self, seen: &Observation<'_>) {
+        self.scope.refused = self.cannot_drain(seen);
+        if self.scope.refused {
+            return;
+        }
         self.scope.dismissing = true;
         for job in &mut self.jobs {
             job.cancelled = true;
@@ -204,7 +208,8 @@ impl Model {
 
     /// Judges a restart, after its events: jobs and what is not stored are gone.
     pub(super) fn restart(&mut self, seen: &Observation<'_>, out: &mut Judgement) {
-        if seen.reply == Reply::Refused(Refusal::Unsupported) && !self.capabilities.restart {
+        let unsupported = Reply::Refused(Refusal::Unsupported);
+        if self.scope.refused || seen.reply == unsupported && !self.capabilities.restart {
             return;
         }
         let fired: Vec<_> = seen

@@ -83,7 +83,16 @@ impl Run<'_> {
         if !self.capabilities.restart {
             return Some(Reply::Refused(Refusal::Unsupported));
         }
-        self.subject("closing the disks", |subject| subject.close());
+        let mut refusal = None;
+        self.subject("closing the disks", |subject| {
+            subject.close().or_else(|error| {
+                refusal = error.refusal;
+                refusal.map(|_| ()).ok_or(error)
+            })
+        });
+        if let Some(refusal) = refusal {
+            return Some(Reply::Refused(refusal));
+        }
         let handle = self.world.handle();
         let setup = &self.scenario.setup;
         self.subject("opening the disks again", |subject| {
