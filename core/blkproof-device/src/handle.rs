@@ -9,7 +9,7 @@ use blkproof_spec::{ByteRange, IoType, Length, Offset};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult};
 use crate::desk::Desk;
-use crate::layer::{Io, Layer, Request};
+use crate::layer::{Io, Layer};
 use crate::trace::{Counters, Traced};
 
 /// A device that its handles share, or, with `()`, the fault layer above a format.
@@ -24,9 +24,39 @@ pub(crate) struct Shared<D> {
 pub(crate) struct Slot<D> {
     pub(crate) disk: D,
     pub(crate) counters: Counters,
-    /// Whether requests have to go through the layer.
-    busy: bool,
     layer: Option<Box<Layer>>,
+}
+
+impl<D> Slot<D> {
+    /// Tells whether a request is known to go to the device as it is.
+    #[inline]
+    fn is_calm(&self, kind: IoType, range: ByteRange) -> bool {
+        let layer = self.layer.as_ref();
+        layer.is_none_or(|layer| layer.is_calm(kind, range))
+    }
+}
+
+impl<D: BlockDevice> Slot<D> {
+    /// Passes a request through the layer to the device. It is kept apart from the short way, which
+    /// most requests go.
+    #[inline(never)]
+    fn pass(&mut self, range: ByteRange, mut io: Io<'_>, desk: &Desk) -> IoResult<()> {
+        match acting(&mut self.layer, io.kind(), range, desk) {
+            Some(layer) => layer.request(&mut self.disk, range, io, desk),
+            None => io.carry_out(&mut self.disk, range),
+        }
+    }
+}
+
+/// Returns the layer if a request has to go through it.
+fn acting<'a>(
+    layer: &'a mut Option<Box<Layer>>,
+    kind: IoType,
+    range: ByteRange,
+    desk: &Desk,
+) -> Option<&'a mut Layer> {
+    let layer = layer.as_deref_mut()?;
+    (!desk.is_quiet() && layer.meets(kind, range)).then_some(layer)
 }
 
 impl<D> Shared<D> {
@@ -37,7 +67,6 @@ impl<D> Shared<D> {
             slot: Mutex::new(Slot {
                 disk,
                 counters: Counters::default(),
-                busy: false,
                 layer: None,
             }),
         };
@@ -55,9 +84,7 @@ impl<D> Shared<D> {
         let result = change(&mut slot.layer);
         let layer = slot.layer.as_deref();
         let events = layer.map_or(0, Layer::events);
-        let busy = layer.is_some_and(|layer| !layer.is_idle());
         self.events.store(events, Ordering::Relaxed);
-        slot.busy = busy;
         result
     }
 
@@ -98,21 +125,16 @@ impl<D> Shared<D> {
 /// An open device behind its fault layer.
 pub(crate) struct Handle<D>(pub(crate) Arc<Shared<D>>);
 
-/// Passes a request to a device, through its layer where that has something to say.
+/// Passes a request to a device, through its layer where that may have something to say.
 macro_rules! pass {
     ($shared:expr, $kind:ident, $range:expr, $io:expr, |$disk:ident| $plain:expr) => {{
         let mut slot = $shared.lock();
-        let slot = &mut *slot;
         slot.counters.count(IoType::$kind);
-        let $disk = &mut slot.disk;
-        if !slot.busy || $shared.desk.is_quiet() {
-            return $plain;
-        }
-        match &mut slot.layer {
-            Some(layer) if !layer.ignores(&Request::new(IoType::$kind, $range)) => {
-                layer.request($disk, $range, $io, &$shared.desk)
-            }
-            _ => $plain,
+        if slot.is_calm(IoType::$kind, $range) {
+            let $disk = &mut slot.disk;
+            $plain
+        } else {
+            slot.pass($range, $io, &$shared.desk)
         }
     }};
 }
@@ -166,14 +188,14 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
 
     fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
         let mut slot = self.0.lock();
-        let slot = &mut *slot;
         slot.counters.count(IoType::BlockStatus);
-        match &mut slot.layer {
-            Some(layer) if slot.busy && !self.0.desk.is_quiet() => {
-                status(layer, &mut slot.disk, range, &self.0.desk)
-            }
-            _ => slot.disk.block_status(range),
+        if slot.is_calm(IoType::BlockStatus, range) {
+            return slot.disk.block_status(range);
         }
+        let mut answer = None;
+        slot.pass(range, Io::BlockStatus(&mut answer), &self.0.desk)?;
+        // No rule acknowledges a query without having it answered.
+        answer.map_or_else(|| slot.disk.block_status(range), Ok)
     }
 
     fn event(&mut self, event: Event) -> IoResult<()> {
@@ -183,23 +205,7 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
 
 /// Returns the bytes of a request; a request that no device can have has none behind the last.
 fn span(offset: Offset, bytes: &[u8]) -> ByteRange {
-    let len = (bytes.len() as u64).min(u64::MAX - offset.0);
-    ByteRange::new(offset.0, len)
-}
-
-fn status<D: BlockDevice + ?Sized>(
-    layer: &mut Layer,
-    disk: &mut D,
-    range: ByteRange,
-    desk: &Desk,
-) -> IoResult<BlockStatus> {
-    let mut answer = None;
-    layer.request(disk, range, Io::BlockStatus(&mut answer), desk)?;
-    match answer {
-        Some(answer) => Ok(answer),
-        // No rule acknowledges a query without having it answered.
-        None => disk.block_status(range),
-    }
+    ByteRange::between(offset.0, offset.0.saturating_add(bytes.len() as u64))
 }
 
 /// A format device behind the fault layer above it.
@@ -215,14 +221,14 @@ impl AboveFormat {
     fn pass(&mut self, range: ByteRange, mut io: Io<'_>) -> IoResult<()> {
         let mut slot = self.place.lock();
         slot.counters.count(io.kind());
-        let busy = slot.busy && !self.place.desk.is_quiet();
-        match &mut slot.layer {
-            Some(layer) if busy => layer.request(&mut *self.format, range, io, &self.place.desk),
-            _ => {
-                drop(slot);
-                io.carry_out(&mut *self.format, range)
-            }
+        let desk = &self.place.desk;
+        if !slot.is_calm(io.kind(), range)
+            && let Some(layer) = acting(&mut slot.layer, io.kind(), range, desk)
+        {
+            return layer.request(&mut *self.format, range, io, desk);
         }
+        drop(slot);
+        io.carry_out(&mut *self.format, range)
     }
 }
 
@@ -264,13 +270,10 @@ impl BlockDevice for AboveFormat {
     }
 
     fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
-        let mut slot = self.place.lock();
-        slot.counters.count(IoType::BlockStatus);
-        let busy = slot.busy && !self.place.desk.is_quiet();
-        match &mut slot.layer {
-            Some(layer) if busy => status(layer, &mut *self.format, range, &self.place.desk),
-            _ => self.format.block_status(range),
-        }
+        let mut answer = None;
+        self.pass(range, Io::BlockStatus(&mut answer))?;
+        // No rule acknowledges a query without having it answered.
+        answer.map_or_else(|| self.format.block_status(range), Ok)
     }
 
     fn event(&mut self, event: Event) -> IoResult<()> {

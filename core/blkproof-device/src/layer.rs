@@ -16,17 +16,19 @@ mod blkdebug;
 mod chance;
 mod effect;
 mod entry;
+mod matcher;
 mod request;
 
 use blkproof_spec::fault::{Effect, Event, Firing, IoTypes, Rule};
-use blkproof_spec::{ByteRange, Errno, FaultRule, IoType, Place, RuleName};
+use blkproof_spec::{ByteRange, Errno, FaultRule, IoType, Place, RuleName, Tag};
 
 use crate::block_device::{BlockDevice, IoError, IoResult, Wait};
 use crate::desk::Desk;
 use crate::trace::{TraceEntry, Traced};
 use before::Before;
 use blkdebug::Blkdebug;
-use entry::{Entry, Watch};
+use entry::Entry;
+use matcher::{Matcher, Span};
 
 pub(crate) use request::{Io, Request};
 
@@ -37,13 +39,16 @@ pub(crate) struct Layer {
     tracing: bool,
     entries: Vec<Entry>,
     blkdebug: Blkdebug,
-    watch: [Watch; IoType::ALL.len()],
+    /// The extended rules.
+    extended: Matcher,
     held: Vec<Held>,
     before: Option<Before>,
     /// Whether a bit rot rule is there, which has to be told of every write.
     rots: bool,
     /// The kinds of which every request has to be looked at, whatever the rules match.
     attentive: IoTypes,
+    /// For each kind, bytes of which it is known that requests there are ignored.
+    calm: [Span; IoType::ALL.len()],
 }
 
 /// A request that waits.
@@ -89,17 +94,13 @@ impl Layer {
             tracing: false,
             entries: Vec::new(),
             blkdebug: Blkdebug::default(),
-            watch: Default::default(),
+            extended: Matcher::default(),
             held: Vec::new(),
             before: None,
             rots: false,
             attentive: IoTypes::NONE,
+            calm: [Span::NOWHERE; IoType::ALL.len()],
         }
-    }
-
-    /// Tells whether requests need not come here at all.
-    pub(crate) fn is_idle(&self) -> bool {
-        !self.tracing && self.held.is_empty() && !self.entries.iter().any(|entry| entry.live)
     }
 
     /// Returns the events that have to come here, as bits.
@@ -116,17 +117,29 @@ impl Layer {
         self.attend();
     }
 
-    /// Tells whether a request can be carried out as it is, without coming here.
+    /// Tells whether a request is known to be carried out as it is, without coming here.
     #[inline]
-    pub(crate) fn ignores(&self, request: &Request) -> bool {
-        !self.attentive.contains(request.kind)
-            && self.blkdebug.acting(request).is_none()
-            && self.watch[request.kind as usize].next(0, request).is_none()
+    pub(crate) fn is_calm(&self, kind: IoType, range: ByteRange) -> bool {
+        self.calm[kind as usize].holds(range)
+    }
+
+    /// Tells whether a request has to come here. If not, notes which around it need not either.
+    pub(crate) fn meets(&mut self, kind: IoType, range: ByteRange) -> bool {
+        let mut calm = Span::EVERYWHERE;
+        if self.attentive.contains(kind)
+            || self.extended.meets(kind, range, &mut calm)
+            || (self.blkdebug.active()).is_some_and(|errors| errors.meets(kind, range, &mut calm))
+        {
+            return true;
+        }
+        self.calm[kind as usize] = calm;
+        false
     }
 
     /// Notes which kinds of request have to be looked at. Called after every change of what decides
     /// it.
     fn attend(&mut self) {
+        self.calm = [Span::NOWHERE; IoType::ALL.len()];
         let overlays = self.rots || self.before.is_some();
         let always = self.tracing || !self.held.is_empty();
         self.attentive = IoTypes::NONE;
@@ -145,9 +158,9 @@ impl Layer {
         let index = self.entries.len();
         match &rule.rule {
             Rule::Extended(extended) => {
-                for kind in IoType::ALL {
-                    self.watch[*kind as usize].install(*kind, extended, index);
-                }
+                let kinds = entry::looked_at(extended);
+                self.extended.add(index, kinds, extended.range);
+                self.extended.arm_all();
                 self.rots |= matches!(extended.effect, Effect::BitRot { .. });
                 if extended.effect == Effect::StaleRead {
                     self.before.get_or_insert_with(Before::new);
@@ -155,7 +168,7 @@ impl Layer {
             }
             other => {
                 let event = event_of(other).expect("only extended rules have no event");
-                self.blkdebug.install(event, index);
+                self.blkdebug.install(event, index, other);
             }
         }
         self.entries.push(Entry::new(rule, sequence));
@@ -197,11 +210,7 @@ impl Layer {
         entry.live = false;
         match event_of(&entry.rule.rule) {
             Some(event) => self.blkdebug.forget(event, index),
-            None => {
-                for watch in &mut self.watch {
-                    watch.forget(index);
-                }
-            }
+            None => self.extended.remove(index),
         }
     }
 
@@ -232,13 +241,23 @@ impl Layer {
     /// Raises the event of an opening. There is no request that a breakpoint could suspend then:
     /// one is used up without effect.
     pub(crate) fn opened(&mut self, desk: &Desk) {
-        self.blkdebug.raise(Event::None, &mut self.entries);
+        self.raise(Event::None);
         self.trace(Traced::Event(Event::None), &Ok(()), desk);
+    }
+
+    /// Has `blkdebug`'s rules act on an event, and returns the tags of the breakpoints that it ran
+    /// into.
+    fn raise(&mut self, event: Event) -> Vec<Tag> {
+        let raised = self.blkdebug.raise(event, &mut self.entries);
+        if raised.changes {
+            self.calm = [Span::NOWHERE; IoType::ALL.len()];
+        }
+        raised.tags
     }
 
     /// Raises an event.
     pub(crate) fn event(&mut self, event: Event, desk: &Desk) -> IoResult<()> {
-        let tags = self.blkdebug.raise(event, &mut self.entries);
+        let tags = self.raise(event);
         let result = if tags.is_empty() {
             Ok(())
         } else {
@@ -351,9 +370,7 @@ impl Layer {
                 None => self.change(disk, request.range, io),
             });
         }
-        if !self.watch[request.kind as usize].is_empty() {
-            outcome = self.extended(disk, request, io, outcome, desk);
-        }
+        outcome = self.extended(disk, request, io, outcome, desk);
         outcome.unwrap_or_else(|| self.change(disk, request.range, io))
     }
 
@@ -380,8 +397,7 @@ impl Layer {
         desk: &Desk,
     ) -> Option<IoResult<()>> {
         let mut from = 0;
-        let kind = request.kind as usize;
-        while let Some((index, next)) = self.watch[kind].next(from, &request) {
+        while let Some((index, next)) = self.extended.next(from, &request) {
             from = next;
             let entry = &mut self.entries[index];
             let extended = *entry

@@ -6,50 +6,69 @@
 //! walk. A request is failed by the first active rule that matches it. An active rule stays active,
 //! whatever happens next, until another walk empties the list.
 
-use blkproof_spec::fault::{Event, InjectError, IoTypes, Rule};
-use blkproof_spec::{ByteRange, SECTOR, SectorNumber, Tag};
+use blkproof_spec::fault::{Event, InjectError, Rule};
+use blkproof_spec::{ByteRange, SECTOR, Tag};
 
 use super::entry::Entry;
+use super::matcher::Matcher;
 use super::request::Request;
 
 /// The state of one `blkdebug` node. Rules are known by their index among the layer's entries.
 #[derive(Clone)]
 pub(crate) struct Blkdebug {
     state: u32,
-    by_event: [Vec<usize>; Event::ALL.len()],
-    active: Vec<Active>,
+    by_event: [Option<Box<Listeners>>; Event::ALL.len()],
+    /// The event whose error rules are active.
+    active: Option<Event>,
 }
 
-/// An active error rule: only what is needed to match it.
-#[derive(Clone, Copy)]
-struct Active {
-    iotypes: IoTypes,
-    /// Whether it matches whatever a request touches, and not only what touches `position`.
-    any: bool,
-    position: u64,
-    entry: usize,
+/// The rules of one event.
+#[derive(Clone, Default)]
+struct Listeners {
+    /// The error rules. Those are armed that the last walk activated.
+    errors: Matcher,
+    /// The others.
+    others: Vec<usize>,
+}
+
+/// What an event brought about.
+#[derive(Default)]
+pub(crate) struct Raised {
+    /// The tags of the breakpoints that it ran into.
+    pub(crate) tags: Vec<Tag>,
+    /// Whether other rules are active than before.
+    pub(crate) changes: bool,
 }
 
 impl Default for Blkdebug {
     fn default() -> Self {
         Self {
             state: 1,
-            by_event: [const { Vec::new() }; Event::ALL.len()],
-            active: Vec::new(),
+            by_event: [const { None }; Event::ALL.len()],
+            active: None,
         }
     }
 }
 
 impl Blkdebug {
     /// Adds the rule of an entry, which must be one of `blkdebug`'s.
-    pub(crate) fn install(&mut self, event: Event, entry: usize) {
-        self.by_event[event as usize].push(entry);
+    pub(crate) fn install(&mut self, event: Event, entry: usize, rule: &Rule) {
+        let listeners = self.by_event[event as usize].get_or_insert_default();
+        match rule {
+            Rule::InjectError(inject) => {
+                let errors = &mut listeners.errors;
+                errors.add(entry, inject.iotypes, sector(inject));
+            }
+            _ => listeners.others.push(entry),
+        }
     }
 
     /// Forgets the rule of an entry.
     pub(crate) fn forget(&mut self, event: Event, entry: usize) {
-        self.by_event[event as usize].retain(|rule| *rule != entry);
-        self.active.retain(|active| active.entry != entry);
+        if let Some(listeners) = &mut self.by_event[event as usize] {
+            listeners.others.retain(|rule| *rule != entry);
+            listeners.errors.remove(entry);
+        }
     }
 
     /// Returns the events that have rules, as bits.
@@ -61,34 +80,71 @@ impl Blkdebug {
 
     /// Tells whether an event has rules.
     pub(crate) fn watches(&self, event: Event) -> bool {
-        !self.by_event[event as usize].is_empty()
+        let listeners = self.by_event[event as usize].as_ref();
+        listeners.is_some_and(|listeners| !listeners.is_empty())
     }
 
-    /// Walks the rules of an event and returns the tags of the breakpoints that it ran into.
-    pub(crate) fn raise(&mut self, event: Event, entries: &mut [Entry]) -> Vec<Tag> {
-        let mut next = None;
-        let mut emptied = false;
-        let mut tags = Vec::new();
-        for &index in &self.by_event[event as usize] {
+    /// Walks the rules of an event.
+    pub(crate) fn raise(&mut self, event: Event, entries: &mut [Entry]) -> Raised {
+        let mut raised = Raised::default();
+        if let Some(listeners) = &mut self.by_event[event as usize] {
+            // All rules see the state before the event, so that error rules can be walked first.
+            if let Some(changes) = listeners.activate(self.state, entries) {
+                raised.changes = changes || self.active != Some(event);
+                self.active = Some(event);
+            }
+            self.state = listeners.walk_others(self.state, entries, &mut raised.tags);
+        }
+        raised
+    }
+
+    /// Returns the entry of the active rule that acts on a request, if any does.
+    pub(crate) fn acting(&self, request: &Request) -> Option<usize> {
+        let (entry, _) = self.active()?.next(0, request)?;
+        Some(entry)
+    }
+
+    /// Returns the list of active rules: those of the event that last activated any.
+    pub(crate) fn active(&self) -> Option<&Matcher> {
+        let listeners = self.by_event[self.active? as usize].as_ref()?;
+        Some(&listeners.errors)
+    }
+}
+
+impl Listeners {
+    fn is_empty(&self) -> bool {
+        self.errors.is_empty() && self.others.is_empty()
+    }
+
+    /// Activates the error rules that match, and tells whether that changes which are active;
+    /// `None` if none matches.
+    fn activate(&mut self, state: u32, entries: &mut [Entry]) -> Option<bool> {
+        self.errors.arm_only(|index| {
             let entry = &mut entries[index];
-            let applies = |state| state == 0 || state == self.state;
+            let matches = matches!(&entry.rule.rule, Rule::InjectError(inject)
+                if inject.state == 0 || inject.state == state);
+            entry.matched += u64::from(matches);
+            matches
+        })
+    }
+
+    /// Walks the rules that are no error rules. Returns the state after the event, and adds the
+    /// tags of the breakpoints that it ran into to `tags`.
+    fn walk_others(&mut self, state: u32, entries: &mut [Entry], tags: &mut Vec<Tag>) -> u32 {
+        let mut next = None;
+        for &index in &self.others {
+            let entry = &mut entries[index];
             match &entry.rule.rule {
                 Rule::SetState {
-                    state, new_state, ..
-                } if applies(*state) => {
+                    state: in_state,
+                    new_state,
+                    ..
+                } if *in_state == 0 || *in_state == state => {
                     entry.matched += 1;
                     if next.is_none() {
                         next = Some(*new_state);
                         entry.fired += 1;
                     }
-                }
-                Rule::InjectError(inject) if applies(inject.state) => {
-                    entry.matched += 1;
-                    if !emptied {
-                        self.active.clear();
-                        emptied = true;
-                    }
-                    self.active.push(Active::new(inject, index));
                 }
                 Rule::Break { tag, .. } => {
                     entry.matched += 1;
@@ -99,40 +155,18 @@ impl Blkdebug {
                 _ => {}
             }
         }
-        self.state = next.unwrap_or(self.state);
         if !tags.is_empty() {
-            self.by_event[event as usize].retain(|index| entries[*index].live);
+            self.others.retain(|index| entries[*index].live);
         }
-        tags
-    }
-
-    /// Returns the entry of the active rule that acts on a request, if any does.
-    #[inline]
-    pub(crate) fn acting(&self, request: &Request) -> Option<usize> {
-        self.active
-            .iter()
-            .find(|active| active.matches(request))
-            .map(|active| active.entry)
+        next.unwrap_or(state)
     }
 }
 
-impl Active {
-    fn new(inject: &InjectError, entry: usize) -> Self {
-        // A sector behind the last byte that can be addressed is one that no request touches.
-        let position = |sector: SectorNumber| sector.0.saturating_mul(SECTOR);
-        Self {
-            iotypes: inject.iotypes,
-            any: inject.sector.is_none(),
-            position: inject.sector.map_or(0, position),
-            entry,
-        }
-    }
-
-    #[inline]
-    fn matches(&self, request: &Request) -> bool {
-        // Everything is compared at once: most rules fail something, and no branch can tell what.
-        let ByteRange { start, len } = request.range;
-        let touched = self.any | (self.position.wrapping_sub(start) < len);
-        touched & self.iotypes.contains(request.kind)
-    }
+/// Returns the bytes that a request has to touch for an error rule; `None` is any.
+///
+/// The first byte of its sector is one: a request that begins behind it does not count, and a
+/// sector behind the last byte that can be addressed is one that no request touches.
+fn sector(inject: &InjectError) -> Option<ByteRange> {
+    let start = inject.sector?.0.saturating_mul(SECTOR);
+    Some(ByteRange::between(start, start.saturating_add(1)))
 }

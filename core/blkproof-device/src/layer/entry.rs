@@ -74,8 +74,15 @@ impl Entry {
     }
 }
 
-/// Tells whether an effect has a meaning for a kind of request. A rule does not match the others.
-pub(crate) fn concerns(effect: Effect, kind: IoType) -> bool {
+/// Returns the kinds of request that an extended rule looks at. It does not match those for which
+/// its effect has no meaning.
+pub(crate) fn looked_at(extended: &Extended) -> IoTypes {
+    let kinds = extended.iotypes.iter();
+    let kinds = kinds.filter(|kind| concerns(extended.effect, *kind));
+    kinds.fold(IoTypes::NONE, IoTypes::with)
+}
+
+fn concerns(effect: Effect, kind: IoType) -> bool {
     use IoType::{Discard, Flush, Read, Write, WriteZeroes};
     match effect {
         Effect::Error(_) | Effect::Delay(_) => true,
@@ -89,74 +96,4 @@ pub(crate) fn concerns(effect: Effect, kind: IoType) -> bool {
         Effect::BitRot { .. } | Effect::StaleRead => kind == Read,
         Effect::Capacity { .. } => kind == Write,
     }
-}
-
-/// The extended rules that look at one kind of request, in the order of installation.
-#[derive(Clone, Default)]
-pub(crate) struct Watch(Vec<Watcher>);
-
-/// What is needed to match an extended rule: the bytes from `start` up to `end`, or any request.
-#[derive(Clone, Copy)]
-struct Watcher {
-    start: u64,
-    end: u64,
-    any: bool,
-    entry: usize,
-}
-
-impl Watch {
-    /// Adds the rule of an entry if it looks at requests of `kind`.
-    pub(crate) fn install(&mut self, kind: IoType, extended: &Extended, entry: usize) {
-        let Extended {
-            iotypes,
-            range,
-            effect,
-            ..
-        } = *extended;
-        if looks_at(iotypes, effect, kind) {
-            let bytes = match range {
-                // Nothing touches an empty range: it is put where no request begins before its end.
-                Some(range) if range.is_empty() => ByteRange::between(u64::MAX, u64::MAX),
-                Some(range) => range,
-                None => ByteRange::between(0, u64::MAX),
-            };
-            self.0.push(Watcher {
-                start: bytes.start,
-                end: bytes.end(),
-                any: range.is_none(),
-                entry,
-            });
-        }
-    }
-
-    /// Forgets the rule of an entry.
-    pub(crate) fn forget(&mut self, entry: usize) {
-        self.0.retain(|watcher| watcher.entry != entry);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns the entry of the first rule from `from` on, a position in the list, that matches a
-    /// request, and the position behind it.
-    #[inline]
-    pub(crate) fn next(&self, from: usize, request: &Request) -> Option<(usize, usize)> {
-        let (start, end) = (request.range.start, request.range.end());
-        let rest = &self.0[from..];
-        let found = if start < end {
-            // Both comparisons are made at once: most rules fail either, and no branch can tell
-            // which.
-            rest.iter()
-                .position(|watcher| (start < watcher.end) & (watcher.start < end))
-        } else {
-            rest.iter().position(|watcher| watcher.any)
-        };
-        let found = found? + from;
-        Some((self.0[found].entry, found + 1))
-    }
-}
-
-fn looks_at(iotypes: IoTypes, effect: Effect, kind: IoType) -> bool {
-    iotypes.contains(kind) && concerns(effect, kind)
 }

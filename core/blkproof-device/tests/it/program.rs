@@ -32,17 +32,21 @@ fn event() -> impl Strategy<Value = Event> {
     prop::sample::select(&EVENTS)
 }
 
-fn inject() -> impl Strategy<Value = Rule> {
-    let kinds = prop_oneof![
+/// Makes up kinds of request.
+pub(crate) fn iotypes() -> impl Strategy<Value = IoTypes> {
+    prop_oneof![
         2 => Just(IoTypes::ALL_BUT_BLOCK_STATUS),
         3 => prop::sample::select(IoType::ALL).prop_map(IoTypes::only),
-    ];
+    ]
+}
+
+fn inject() -> impl Strategy<Value = Rule> {
     let errno = prop::sample::select(&[None, Some(Errno::EIO), Some(Errno::ENOSPC)]);
     let sector = prop::option::weighted(0.3, (0..24_u64).prop_map(SectorNumber));
     (
         event(),
         0..4_u32,
-        kinds,
+        iotypes(),
         errno,
         sector,
         any::<bool>(),
