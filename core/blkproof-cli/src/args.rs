@@ -8,7 +8,7 @@ use blkproof::generate::Profile;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use values::{Cases, Color, Jobs, ProfileName, Seconds, Seed, StrikeName};
+pub(crate) use values::{Cases, Color, Jobs, ProfileName, Runs, Seconds, Seed, StrikeName};
 
 use crate::exit::Exit;
 
@@ -59,6 +59,20 @@ pub(crate) enum Command {
     /// scenario that fails is written to the --out folder, with the rule that makes it fail.
     #[command(after_help = SWEEP_EXAMPLE)]
     Sweep(SweepArgs),
+    /// Make a smaller scenario that fails in the same way.
+    ///
+    /// Steps, faults, disks and values go as long as the same property fails at the same kind of
+    /// step. The smallest so far is always in the file OUT; called again, it goes on from there.
+    /// The exit code is 1 where the scenario fails, as always, unless it states that failure; 2
+    /// where it does not fail.
+    #[command(after_help = SHRINK_EXAMPLE)]
+    Shrink(ShrinkArgs),
+    /// Tell how a scenario fails, and which of its steps and faults that takes.
+    ///
+    /// Each is left out in turn: where the failure still comes, it is irrelevant. The exit code is
+    /// 1 where the scenario fails, as always, unless it states that failure; 2 where it does not.
+    #[command(after_help = EXPLAIN_EXAMPLE)]
+    Explain(ExplainArgs),
     /// Rewrite scenario files in canonical form; comments are kept.
     ///
     /// Folders are searched for *.blk files. A file is replaced at once or not at all.
@@ -83,6 +97,14 @@ Example:
 const SWEEP_EXAMPLE: &str = "\
 Example:
   blkproof sweep corpora/seed --strike once --strike torn";
+
+const SHRINK_EXAMPLE: &str = "\
+Example:
+  blkproof shrink blkproof-out/small-seed7-case0.blk -o small.blk";
+
+const EXPLAIN_EXAMPLE: &str = "\
+Example:
+  blkproof explain blkproof-out/small-seed7-case0.min.blk";
 
 const FMT_EXAMPLE: &str = "\
 Example:
@@ -181,6 +203,32 @@ pub(crate) struct SweepArgs {
     /// The folder that takes the scenarios that failed [default: blkproof-out].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShrinkArgs {
+    /// The scenario file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the smaller scenario goes [default: beside FILE, ending in .min.blk].
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) out: Option<PathBuf>,
+    /// The property that has to go on failing [default: the stated one, or the first that tells].
+    #[arg(long, value_name = "PROPERTY")]
+    pub(crate) keep: Option<String>,
+    /// Run at most this many candidates.
+    #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true)]
+    pub(crate) runs: Runs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The scenario file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The property that is explained [default: the one that is stated, or the first that tells].
+    #[arg(long, value_name = "PROPERTY")]
+    pub(crate) keep: Option<String>,
 }
 
 #[derive(Debug, Args)]

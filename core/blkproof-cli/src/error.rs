@@ -21,6 +21,14 @@ pub(crate) enum Error {
     Corpus(CorpusError),
     /// A path is no folder, but has to be one.
     NotAFolder { flag: &'static str, path: PathBuf },
+    /// A scenario does not fail.
+    DoesNotFail { path: PathBuf },
+    /// A scenario fails, but not as it was said.
+    FailsOtherwise {
+        path: PathBuf,
+        asked: String,
+        found: Vec<String>,
+    },
     /// A file could not be written.
     Unwritable { path: PathBuf, source: io::Error },
 }
@@ -42,7 +50,11 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Output(_) | Self::Unwritable { .. } => Exit::Environment,
-            Self::Unreadable { .. } | Self::Corpus(_) | Self::NotAFolder { .. } => Exit::Input,
+            Self::Unreadable { .. }
+            | Self::Corpus(_)
+            | Self::NotAFolder { .. }
+            | Self::DoesNotFail { .. }
+            | Self::FailsOtherwise { .. } => Exit::Input,
         }
     }
 
@@ -57,6 +69,7 @@ impl Error {
             Self::Corpus(CorpusError::Empty(_)) => {
                 Some("scenario files end in .blk; name others one by one")
             }
+            Self::DoesNotFail { .. } => Some("`blkproof replay` tells how it ends"),
             Self::NotAFolder { .. } => Some("name a folder; it is made when it is needed"),
             _ => None,
         }
@@ -96,6 +109,15 @@ impl fmt::Display for Error {
                     path.display()
                 )
             }
+            Self::DoesNotFail { path } => write!(f, "{} does not fail", path.display()),
+            Self::FailsOtherwise { path, asked, found } => {
+                let found = found.join(", ");
+                write!(
+                    f,
+                    "{} does not break {asked}; it fails: {found}",
+                    path.display()
+                )
+            }
             Self::Unwritable { path, source } => {
                 write!(f, "cannot write {}: {source}", path.display())
             }
@@ -110,7 +132,9 @@ impl core::error::Error for Error {
             | Self::Unreadable { source, .. }
             | Self::Unwritable { source, .. } => Some(source),
             Self::Corpus(error) => error.source(),
-            Self::NotAFolder { .. } => None,
+            Self::NotAFolder { .. } | Self::DoesNotFail { .. } | Self::FailsOtherwise { .. } => {
+                None
+            }
         }
     }
 }

@@ -4,7 +4,10 @@
 
 mod failure;
 
+mod shrunk;
+
 pub(crate) use failure::{Case, Failure};
+pub(crate) use shrunk::{Explained, Part, Shrunk};
 
 use std::collections::BTreeMap;
 
@@ -33,6 +36,10 @@ pub(crate) enum Record<'a> {
     Sweep(Swept<'a>),
     /// The small scenarios with one number of guest steps.
     Tier(Tier),
+    /// A scenario that was made smaller.
+    Shrunk(Box<Shrunk<'a>>),
+    /// A failure whose parts were weighed.
+    Explained(Box<Explained>),
     /// What a run comes to.
     Summary(Box<Summary>),
 }

@@ -76,6 +76,7 @@ impl<'a> Keeper<'a> {
             ui.say(format_args!("{path}: {what}"))?;
         }
         ui.emit(&Record::Failure(Box::new(json::Case {
+            whole: None,
             case: None,
             position,
             failure: json::Failure::from(report),

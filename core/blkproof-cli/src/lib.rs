@@ -32,6 +32,10 @@ mod run;
 
 mod sweep;
 
+mod shrink;
+
+mod explain;
+
 mod format;
 
 mod properties;
@@ -66,6 +70,8 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<Exit, Error> {
         Command::Run(args) => run::run(&args, ui),
         Command::Replay(args) => replay::run(&args, ui),
         Command::Sweep(args) => sweep::run(&args, ui),
+        Command::Shrink(args) => shrink::run(&args, ui),
+        Command::Explain(args) => explain::run(&args, ui),
         Command::Fmt(args) => format::run(&args, ui),
         Command::Properties => properties::run(ui),
         Command::Completions(args) => completions::run(&args, ui),

@@ -44,6 +44,11 @@ pub(crate) fn each(
     Ok(worst)
 }
 
+/// Reads and parses one file, which is no folder; says what is wrong with it.
+pub(crate) fn one(path: &Path, ui: &mut Ui) -> Result<Result<Loaded, Exit>, Error> {
+    load(path.to_owned(), ui)
+}
+
 /// Reads and parses a file; says what is wrong with it.
 fn load(path: PathBuf, ui: &mut Ui) -> Result<Result<Loaded, Exit>, Error> {
     match corpus::load(&path) {

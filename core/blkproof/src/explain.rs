@@ -13,7 +13,7 @@ use blkproof_spec::{Scenario, StepNumber};
 use crate::outcome::{Failure, Identity, NotJudged, Outcome};
 use crate::report::Report;
 use crate::shrink::links::{Links, Node, Part};
-use crate::shrink::without;
+use crate::shrink::{failing, without};
 use crate::text::{Document, describe, describe_rule};
 
 /// A failure explained.
@@ -81,17 +81,15 @@ pub fn explain(
     let scenario = &document.scenario;
     let mut scales = Scales {
         scenario,
-        failure,
+        failing: failing(failure, scenario),
         links: Links::of(scenario, &failure.replies),
         keep,
         run,
         runs: 0,
     };
-    let reached = match failure.moment {
-        crate::outcome::Moment::Step(number) => usize::try_from(number.0).unwrap_or(usize::MAX),
-        _ => scenario.steps.len(),
-    };
-    let reached = reached.min(scenario.steps.len());
+    let reached = scales
+        .failing
+        .map_or(scenario.steps.len(), |index| index + 1);
     let (mut rules, mut steps) = (Vec::new(), Vec::new());
     for index in 0..scales.links.nodes.len() {
         match scales.links.nodes[index].part {
@@ -138,7 +136,8 @@ fn weighed(index: usize, document: &Document, failure: &Failure, weight: Weight)
 
 struct Scales<'a> {
     scenario: &'a Scenario,
-    failure: &'a Failure,
+    /// The index of the step that failed.
+    failing: Option<usize>,
     links: Links,
     keep: Identity,
     run: &'a mut dyn FnMut(&Scenario) -> Outcome,
@@ -154,7 +153,7 @@ impl Scales<'_> {
             return Weight::NotWeighed;
         }
         self.runs += 1;
-        let left = without(self.scenario, &self.links, node);
+        let left = without(self.scenario, &self.links, self.failing, node);
         match (self.run)(&left) {
             Outcome::Failed(failure) if failure.identities().contains(&self.keep) => {
                 Weight::Irrelevant
@@ -164,12 +163,7 @@ impl Scales<'_> {
     }
 
     fn fails(&self, node: &Node) -> bool {
-        match (node.part, &self.failure.moment) {
-            (Part::Step(index), crate::outcome::Moment::Step(number)) => {
-                u32::try_from(index + 1) == Ok(number.0)
-            }
-            _ => false,
-        }
+        matches!(node.part, Part::Step(index) if Some(index) == self.failing)
     }
 }
 

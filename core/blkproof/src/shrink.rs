@@ -2,8 +2,8 @@
 //!
 //! [`Shrink`] is a machine that is pulled: it hands out a candidate, is told whether that one still
 //! fails, and goes on from there. It runs nothing itself, so that the same code serves a loop
-//! ([`shrink()`]), a `ValueTree` of proptest (a candidate that passes is complicated, one that fails
-//! simplified) and an iterator of quickcheck (nothing is ever reported).
+//! ([`shrink()`]), a `ValueTree` of proptest (a candidate that passes is complicated, one that
+//! fails simplified) and an iterator of quickcheck (nothing is ever reported).
 //!
 //! It works in rounds, each a search over edits that can be applied together: first everything that
 //! the failure seems not to be about, then parts in groups, then values, shapes and sizes, until
@@ -39,8 +39,9 @@ use links::Links;
 use rounds::Round;
 use search::Search;
 
-pub use drive::{Progress, Shrunk, shrink};
-pub(crate) use edit::without;
+pub use drive::{Progress, Shrunk, identity, shrink};
+pub(crate) use hint::failing;
+pub(crate) use rounds::without;
 
 /// How many candidates are handed out where nothing else is said.
 pub const CANDIDATES_MAX: u64 = 1000;

@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use blkproof::generate::{self, Profile};
-use blkproof::shrink::{Shrunk, shrink};
+use blkproof::shrink::{Shrunk, identity, shrink};
 use blkproof::spec::Scenario;
 use blkproof::{Failure, Options, Outcome, Runner, text};
 use blkproof_engine::Engine;
@@ -52,7 +52,7 @@ fn runner(hide_status: bool) -> Runner {
 
 impl Case {
     fn shrink(&self, runner: &mut Runner) -> Shrunk {
-        let keep = self.failure.identities()[0];
+        let keep = identity(&self.failure).expect("it fails");
         let mut run =
             |candidate: &Scenario| runner.run(candidate, &mut Planted::new(self.bug), None);
         let mut watch = |_: blkproof::shrink::Progress<'_>| ControlFlow::Continue(());
@@ -92,7 +92,7 @@ fn planted_bugs_are_shrunk_to_a_few_steps_by_a_few_runs() {
 fn what_is_shrunk_fails_in_the_same_way_when_it_is_read_back() {
     let mut runner = runner(true);
     for case in cases(&mut runner) {
-        let keep = case.failure.identities()[0];
+        let keep = identity(&case.failure).expect("it fails");
         let small = case.shrink(&mut runner);
         let text = text::print(&small.scenario);
         let read = text::parse(text.as_bytes());

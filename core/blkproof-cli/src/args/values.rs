@@ -69,6 +69,32 @@ impl FromStr for Cases {
     }
 }
 
+/// How many candidates shrinking runs: at least one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Runs(pub(crate) u64);
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self(blkproof::shrink::CANDIDATES_MAX)
+    }
+}
+
+impl fmt::Display for Runs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl FromStr for Runs {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let runs = text.parse().ok().filter(|runs| *runs > 0);
+        runs.map(Self)
+            .ok_or("expected a number of runs, at least 1")
+    }
+}
+
 /// How many threads judge cases: at least one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Jobs(pub(crate) usize);

@@ -12,6 +12,9 @@ pub(crate) struct Case {
     /// The request that was struck, such as `write 3 at drive0.file, once`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<String>,
+    /// The file of the whole case; the failure is that of the shrunk one, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) whole: Option<String>,
     #[serde(flatten)]
     pub(crate) failure: Failure,
 }

@@ -13,4 +13,6 @@ mod replay;
 mod run;
 mod sweep;
 
+mod shrink;
+
 mod usage;

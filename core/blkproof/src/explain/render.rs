@@ -86,7 +86,8 @@ fn write_sum(out: &mut String, told: &Explanation) -> fmt::Result {
         0 => writeln!(out, "  everything above is needed"),
         _ => writeln!(
             out,
-            "  {irrelevant} of {all} can go, each by itself; `blkproof shrink` takes out all that can"
+            "  {irrelevant} of {all} can go, each by itself; \
+             `blkproof shrink` takes out all that can"
         ),
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use blkproof_spec::Scenario;
+use blkproof_spec::{Property, Scenario};
 
 use super::Shrink;
 use crate::outcome::{Failure, Identity, Outcome};
@@ -31,9 +31,21 @@ pub struct Progress<'a> {
     pub runs: u64,
 }
 
-/// Shrinks `scenario`, which fails as `failure` says, as long as a candidate fails with the identity
-/// `keep`, and at most `runs_max` candidates long. `run` runs a candidate; `watch` hears of every
-/// smaller scenario and may end the whole.
+/// Returns the identity to keep where nobody asks for another: the first one that says what is
+/// wrong. That an expectation is not met, or that a fault was met before, comes along with others.
+#[must_use]
+pub fn identity(failure: &Failure) -> Option<Identity> {
+    let beside = [Property::RefusedNotWrong.name(), "expectation"];
+    let identities = failure.identities();
+    let telling = identities
+        .iter()
+        .find(|found| !beside.contains(&found.what));
+    telling.or(identities.first()).copied()
+}
+
+/// Shrinks `scenario`, which fails as `failure` says, as long as a candidate fails with the
+/// identity `keep`, and at most `runs_max` candidates long. `run` runs a candidate; `watch` hears
+/// of every smaller scenario and may end the whole.
 ///
 /// ```
 /// # use core::ops::ControlFlow;
@@ -44,7 +56,7 @@ pub struct Progress<'a> {
 ///     let Outcome::Failed(failure) = runner.run(scenario, subject, None) else {
 ///         return None;
 ///     };
-///     let keep = failure.identities()[0];
+///     let keep = blkproof::shrink::identity(&failure)?;
 ///     let mut run = |candidate: &Scenario| runner.run(candidate, subject, None);
 ///     let shrunk = blkproof::shrink::shrink(scenario, &failure, keep, 1000, &mut run, &mut |_| {
 ///         ControlFlow::Continue(())

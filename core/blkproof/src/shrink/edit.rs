@@ -276,10 +276,3 @@ pub(super) fn as_device(at: &mut At) {
         *at = At::Device(name.clone());
     }
 }
-
-/// Returns the scenario without one of its parts, and without what cannot be without that.
-pub(crate) fn without(scenario: &Scenario, links: &Links, node: usize) -> Scenario {
-    let edits = [Edit::drop(node)];
-    let left = apply(scenario, links, None, edits.iter());
-    left.unwrap_or_default()
-}

@@ -14,7 +14,7 @@ pub(super) type Rank = u8;
 pub(super) const UNRELATED: Rank = 3;
 
 /// Returns the index of the step that failed.
-pub(super) fn failing(failure: &Failure, scenario: &Scenario) -> Option<usize> {
+pub(crate) fn failing(failure: &Failure, scenario: &Scenario) -> Option<usize> {
     let Moment::Step(number) = failure.moment else {
         return None;
     };

@@ -76,8 +76,8 @@ struct Image<'a> {
 const CHAIN_MAX: usize = 256;
 
 impl Links {
-    /// Returns what ties the parts of a scenario. Where the answers of the steps are known, what was
-    /// refused brought nothing about.
+    /// Returns what ties the parts of a scenario. Where the answers of the steps are known, what
+    /// was refused brought nothing about.
     pub(crate) fn of(scenario: &Scenario, replies: &[Reply]) -> Self {
         let mut maker = Maker::default();
         for (index, disk) in scenario.setup.disks.iter().enumerate() {

@@ -3,7 +3,7 @@
 use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{Reply, Scenario};
 
-use super::edit::{Change, Edit};
+use super::edit::{self, Change, Edit};
 use super::links::{Links, Node, Part};
 use super::search::{Group, Search};
 use super::values::{self, Grade};
@@ -99,6 +99,19 @@ fn slice(scenario: &Scenario, links: &Links, hint: Option<&Failure>) -> Search {
         halve: false,
     });
     Search::new(edits, groups.collect())
+}
+
+/// Returns the scenario without one of its parts, and without what cannot be without that. The
+/// steps but for `failing` say nothing of their answers, which may be others now.
+pub(crate) fn without(
+    scenario: &Scenario,
+    links: &Links,
+    failing: Option<usize>,
+    node: usize,
+) -> Scenario {
+    let mut edits = unstated(scenario, failing);
+    edits.push(Edit::drop(node));
+    edit::apply(scenario, links, None, edits.iter()).unwrap_or_default()
 }
 
 /// Has the steps say nothing of their answers, but for the one that failed.

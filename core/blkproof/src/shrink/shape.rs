@@ -193,6 +193,10 @@ pub(super) fn sizes(scenario: &Scenario) -> Vec<Edit> {
             (0, fit(end, SECTOR)),
             (0, size - size % unit),
         ];
+        if end > size {
+            // What goes beyond the end does so on any smaller disk.
+            wanted = vec![(0, SECTOR), (0, fit(size / 2, SECTOR))];
+        }
         wanted.dedup();
         let smaller = move |&(moved, to): &(u64, u64)| to > 0 && (to < size || moved > 0);
         wanted

@@ -3,11 +3,12 @@ use std::path::Path;
 
 use blkproof::generate::Profile;
 use blkproof::text;
-use blkproof::{Counts, Failure, Finding, Moment};
+use blkproof::{Counts, Failure, Finding, Moment, Outcome};
 
 use super::{FAILURES_MAX, Keeper, REPORTS_MAX};
 use crate::campaign::{End, Found, Plan, Progress, Watcher as _};
 use crate::exit::Exit;
+use crate::judge::Judge;
 use crate::ui::Ui;
 
 fn plan() -> Plan {
@@ -61,6 +62,49 @@ fn a_failure_is_written_down_as_it_was_and_told() {
     assert!(printed.contains("out of luck"), "{printed}");
     let command = format!("  replay it: blkproof replay {}\n", file.display());
     assert!(printed.contains(&command), "{printed}");
+}
+
+/// A failure of the scenario itself, which the built-in engine shows too.
+const WRONG: &str = "\
+blkproof 1
+disk drive0 1M qcow2
+flush drive0
+write drive0 64k 64k stamp
+write drive0 8M 64k stamp
+flush drive0
+";
+
+#[test]
+fn what_can_be_shrunk_is_written_beside_the_whole_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = text::parse(WRONG.as_bytes()).unwrap();
+    let Outcome::Failed(failure) = Judge::new().judge(&scenario) else {
+        panic!("it fails");
+    };
+    let plan = plan();
+    let (mut ui, printed, _) = Ui::kept();
+    let progress = Progress::start(plan.end, &mut ui);
+    let mut keeper = Keeper::new(&plan, folder.path(), progress, &mut ui);
+    let found = Found {
+        number: 0,
+        scenario,
+        failure,
+    };
+    assert!(keeper.found(found).unwrap());
+    assert_eq!(keeper.finish(), Exit::Held);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("small-seed7-case0.blk"), WRONG);
+    let small = "blkproof 1\ndisk drive0 512 qcow2\nwrite drive0 512 512 stamp\n";
+    assert_eq!(read("small-seed7-case0.min.blk"), small);
+    let printed = printed.text();
+    assert!(
+        printed.contains("small-seed7-case0.min.blk:3: expectation at write"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("shrunk from 4 steps to 1; the whole case: "),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -95,11 +95,13 @@ fn of_job(step: &mut Step) {
 
 /// A check of an event that says only which one it is.
 fn of_event(step: &mut Step) {
-    if let Action::Check(Check::Event {
-        event: EventPattern::Completed { len, offset, .. } | EventPattern::Cancelled { len, offset },
-        ..
-    }) = &mut step.action
-    {
-        (*len, *offset) = (None, None);
+    let Action::Check(Check::Event { event, .. }) = &mut step.action else {
+        return;
+    };
+    match event {
+        EventPattern::Completed { len, offset, .. } | EventPattern::Cancelled { len, offset } => {
+            (*len, *offset) = (None, None);
+        }
+        EventPattern::Error { .. } | EventPattern::Pending => {}
     }
 }

@@ -1,0 +1,56 @@
+//! `blkproof explain`: a failure told, and what of its scenario it takes.
+
+use blkproof::explain::{self, Weighed, Weight};
+use blkproof_spec::Scenario;
+
+use crate::args::ExplainArgs;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::json::{self, Record};
+use crate::judge::Judge;
+use crate::load;
+use crate::shrink::{self, Failing};
+use crate::tell;
+use crate::ui::Ui;
+
+/// Explains how a file fails.
+pub(crate) fn run(args: &ExplainArgs, ui: &mut Ui) -> Result<Exit, Error> {
+    let file = match load::one(&args.file, ui)? {
+        Ok(file) => file,
+        Err(exit) => return Ok(exit),
+    };
+    let mut judge = Judge::new();
+    let Failing { failure, keep } = Failing::of(&file, args.keep.as_deref(), &mut judge)?;
+    let path = file.path.display().to_string();
+    let report = tell::report(&failure, &file.document, &path, ui);
+    let mut run = |scenario: &Scenario| shrink::judged(&mut judge, scenario, keep);
+    let told = explain::explain(&file.document, &failure, keep, report, &mut run);
+    ui.say(told.render())?;
+    let weighed = told.rules.iter().chain(&told.steps).map(record);
+    ui.emit(&Record::Explained(Box::new(json::Explained {
+        identity: keep.to_string(),
+        runs: told.runs,
+        parts: weighed.collect(),
+        failure: json::Failure::from(told.report),
+    })))?;
+    Ok(shrink::exit(&file.document.scenario, &failure))
+}
+
+fn record(part: &Weighed) -> json::Part {
+    json::Part {
+        step: part.step,
+        line: part.line,
+        what: part.what.clone(),
+        fault: part.is_fault,
+        weight: match part.weight {
+            Weight::Fails => "fails",
+            Weight::Needed(_) => "needed",
+            Weight::Irrelevant => "irrelevant",
+            _ => "not-weighed",
+        },
+        instead: match &part.weight {
+            Weight::Needed(instead) => Some(instead.clone()),
+            _ => None,
+        },
+    }
+}
