@@ -134,7 +134,7 @@ fn scenario() -> (Setup, Vec<Shown>) {
                 (ByteRange::new(32 * M, 124 * K), 0xdc),
             ],
         }],
-        rules: Vec::new(),
+        ..Setup::default()
     };
     let flush = || {
         quiet(Action::Guest {

@@ -10,7 +10,7 @@ use crate::node::{NodeId, Place};
 use crate::request::{Request, changes};
 
 impl Machine {
-    /// Carries a request out to its end, unless it has to wait.
+    /// Carries a request out to its end, unless it has to wait or that is too much for one step.
     pub(crate) fn guest(
         &mut self,
         number: StepNumber,
@@ -20,18 +20,18 @@ impl Machine {
     ) -> Result<Reply, Refusal> {
         let mut request = self.admit(number, at, op, None)?;
         request.data = core::mem::take(read);
-        loop {
+        for _ in 0..self.units_max.0 {
             match self.step_request(&mut request) {
                 Unit::Done => {}
-                Unit::Waits(_) | Unit::Limited(_) => {
-                    self.requests.push(request);
-                    return Ok(Reply::Pending);
+                Unit::Waits(_) | Unit::Limited(_) => break,
+                Unit::Nothing => {
+                    *read = core::mem::take(&mut request.data);
+                    return Ok(request.reply());
                 }
-                Unit::Nothing => break,
             }
         }
-        *read = core::mem::take(&mut request.data);
-        Ok(request.reply())
+        self.requests.push(request);
+        Ok(Reply::Pending)
     }
 
     /// Submits a request that stays in flight.
@@ -73,7 +73,10 @@ impl Machine {
         units: Units,
     ) -> Result<Reply, Refusal> {
         let serial = self.request_named(id).ok_or(Refusal::BadRequest)?;
-        for _ in 0..units.0.min(self.units_max.0) {
+        for done in 0..units.0 {
+            if done == self.units_max.0 {
+                return Ok(Reply::Pending);
+            }
             if self.step_numbered(serial) != Unit::Done {
                 break;
             }

@@ -70,6 +70,7 @@ impl Machine {
         self.requests.clear();
         self.nodes.clear();
         self.store = Some(store);
+        self.units_max = setup.limits.units_per_step;
         self.disks.clear();
         self.formats.clear();
         for disk in &setup.disks {

@@ -17,7 +17,10 @@ impl Machine {
     /// Does some units of a job's work.
     pub(crate) fn advance_job(&mut self, name: &JobName, units: Units) -> Result<Reply, Refusal> {
         let serial = self.jobs[self.job_named(name)?].serial;
-        for _ in 0..units.0.min(self.units_max.0) {
+        for done in 0..units.0 {
+            if done == self.units_max.0 {
+                return Ok(Reply::Pending);
+            }
             if self.step_job(serial) != Unit::Done {
                 break;
             }

@@ -63,7 +63,7 @@ pub use pattern::Difference;
 use crate::capabilities::Capabilities;
 use crate::fault::{Effect, FaultRule, Rule, Verdict};
 use crate::name::{BitmapName, ImageName, JobName};
-use crate::property::{answers_exact, refusal_harmless};
+use crate::property::{answers_exact, no_crash, refusal_harmless};
 use crate::reply::{Refusal, Reply};
 use crate::scenario::Setup;
 use crate::status::JobEnd;
@@ -301,9 +301,11 @@ impl Model {
                 }
             }
             Action::Finish { job } if !self.scope.refused => self.judge_run(job, seen, out),
-            Action::Advance { .. } if !self.scope.refused && seen.reply != Reply::Pending => {
-                answers_exact::reply(About::Step, Fact::Reply(Reply::Done), seen.reply, out);
-            }
+            Action::Advance { .. } if !self.scope.refused => match seen.reply {
+                Reply::Pending if self.may_wait(seen) => {}
+                Reply::Pending => no_crash::hang(About::Step, out),
+                reply => answers_exact::reply(About::Step, Fact::Reply(Reply::Done), reply, out),
+            },
             Action::Job { job, verb } => self.after_command(job, *verb, seen, out),
             Action::Restart => self.restart(seen, out),
             _ => {}

@@ -15,8 +15,6 @@ pub struct Scenario {
     pub setup: Setup,
     /// What is done.
     pub steps: Vec<Step>,
-    /// What bounds it.
-    pub limits: Limits,
     /// How it must end.
     pub outcome: StatedOutcome,
 }
@@ -29,6 +27,8 @@ pub struct Setup {
     pub disks: Vec<DiskSetup>,
     /// Fault rules that are in place when the disks are opened.
     pub rules: Vec<FaultRule>,
+    /// What bounds the steps.
+    pub limits: Limits,
 }
 
 /// A disk that is there before the first step.
@@ -59,7 +59,8 @@ pub enum Role {
     Image,
 }
 
-/// What bounds a scenario. A bound that is reached fails loudly.
+/// What bounds a scenario. Subjects that count their work keep to it; a step that ends as pending
+/// because it reached a bound is a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Limits {
     /// The units of work that one step may do before it ends as pending.

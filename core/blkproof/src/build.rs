@@ -159,7 +159,7 @@ impl ScenarioBuilder {
 
     /// Bounds the units of work that one step may do.
     pub fn units_per_step(mut self, units: u64) -> Self {
-        self.scenario.limits.units_per_step = Units(units);
+        self.scenario.setup.limits.units_per_step = Units(units);
         self
     }
 

@@ -38,7 +38,7 @@ pub fn scenario(choices: &mut Choices, profile: &Profile) -> Scenario {
     Scenario {
         setup: Setup {
             disks,
-            rules: Vec::new(),
+            ..Setup::default()
         },
         steps: plan.steps.into_iter().map(unjudged).collect(),
         ..Scenario::default()

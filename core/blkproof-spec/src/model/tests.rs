@@ -190,7 +190,7 @@ impl Stage {
     pub(super) fn new(disks: Vec<DiskSetup>) -> Self {
         let setup = Setup {
             disks,
-            rules: Vec::new(),
+            ..Setup::default()
         };
         Self {
             model: Model::new(&setup, Capabilities::FULL),

@@ -93,7 +93,7 @@ fn lay_out(scenario: &Scenario) -> Vec<What> {
     if scenario.outcome != StatedOutcome::Pass {
         lines.push(What::Outcome);
     }
-    if scenario.limits != blkproof_spec::Limits::default() {
+    if scenario.setup.limits != blkproof_spec::Limits::default() {
         lines.push(What::Limits);
     }
     for (disk, setup) in scenario.setup.disks.iter().enumerate() {

@@ -83,7 +83,7 @@ fn statement(document: &Document, line: &Line) -> String {
                 out.word(name(property.as_str()));
             }
         },
-        What::Limits => limits(&mut out, scenario.limits),
+        What::Limits => limits(&mut out, scenario.setup.limits),
         What::Disk(index) => disk(&mut out, &scenario.setup.disks[index]),
         What::Contents { disk, index } => {
             let disk = &scenario.setup.disks[disk];

@@ -78,7 +78,7 @@ impl Parser {
             "limit" => {
                 once(&mut self.seen.limits, word)?;
                 let units = args.required("units-per-step", |value| value.number("a number"))?;
-                self.scenario.limits.units_per_step = Units(units);
+                self.scenario.setup.limits.units_per_step = Units(units);
                 What::Limits
             }
             "disk" => self.disk(args)?,

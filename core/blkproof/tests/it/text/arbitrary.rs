@@ -63,21 +63,17 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
         option::of(any::<String>()),
         setup().boxed(),
         vec(steps::step().boxed(), 0..12),
-        prop_oneof![Just(Limits::default().units_per_step.0), number()],
         prop_oneof![
             Just(StatedOutcome::Pass),
             property().prop_map(StatedOutcome::Fail)
         ],
     )
-        .prop_map(|(title, setup, steps, units, outcome)| Scenario {
+        .prop_map(|(title, setup, steps, outcome)| Scenario {
             title: title
                 .filter(|title| !title.is_empty())
                 .map(String::into_boxed_str),
             setup,
             steps,
-            limits: Limits {
-                units_per_step: Units(units),
-            },
             outcome,
         })
 }
@@ -87,12 +83,18 @@ fn property() -> impl Strategy<Value = Name> {
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
-    (vec(disk().boxed(), 0..4), vec(faults::rule().boxed(), 0..3)).prop_map(|(disks, rules)| {
-        Setup {
+    (
+        vec(disk().boxed(), 0..4),
+        vec(faults::rule().boxed(), 0..3),
+        prop_oneof![Just(Limits::default().units_per_step.0), number()],
+    )
+        .prop_map(|(disks, rules, units)| Setup {
             disks: valid(disks),
             rules,
-        }
-    })
+            limits: Limits {
+                units_per_step: Units(units),
+            },
+        })
 }
 
 /// Makes the names differ and the backing files stand before.
