@@ -131,16 +131,12 @@ impl Refcounts {
     pub(crate) fn give_back<D: BlockDevice>(&mut self, file: &mut ImageFile<D>, run: Run) {
         let mut at = run.first;
         while at < run.end() {
-            let end = self.slice_end(at).min(run.end());
-            let part = Run {
-                first: at,
-                count: end - at,
-            };
+            let part = self.part(run, at);
             if let Ok(Some(slot)) = self.slice(file, at) {
                 self.put(slot, part, 0);
                 self.hint = self.hint.min(at);
             }
-            at = end;
+            at = part.end();
         }
     }
 
@@ -199,6 +195,14 @@ impl Refcounts {
     /// Returns the first cluster behind those that the slice of `at` counts.
     fn slice_end(&self, at: u64) -> u64 {
         ((at >> self.layout.refslice_bits()) + 1) << self.layout.refslice_bits()
+    }
+
+    /// Returns the part of `run` from `at` on that one slice counts.
+    fn part(&self, run: Run, at: u64) -> Run {
+        Run {
+            first: at,
+            count: self.slice_end(at).min(run.end()) - at,
+        }
     }
 
     fn free_run(&self, slot: Slot, at: u64, end: u64, want: u64) -> Option<Run> {
@@ -286,11 +290,7 @@ impl Refcounts {
     fn take_exact<D: BlockDevice>(&mut self, file: &mut ImageFile<D>, run: Run) -> Inner<Run> {
         let mut at = run.first;
         while at < run.end() {
-            let end = self.slice_end(at).min(run.end());
-            let part = Run {
-                first: at,
-                count: end - at,
-            };
+            let part = self.part(run, at);
             let taken = self.slice(file, at);
             match taken {
                 Ok(Some(slot)) => self.put(slot, part, 1),
@@ -305,7 +305,7 @@ impl Refcounts {
                         .unwrap_or_else(|| IoError::Failed(Errno::EIO).into()));
                 }
             }
-            at = end;
+            at = part.end();
         }
         if self.hint == run.first {
             self.hint = run.end();

@@ -56,19 +56,15 @@ impl Refcounts {
         discard: bool,
     ) -> Inner<()> {
         while let Some(run) = self.released.pop() {
-            let end = self.slice_end(run.first).min(run.end());
-            let part = Run {
-                first: run.first,
-                count: end - run.first,
-            };
+            let part = self.part(run, run.first);
             if let Err(error) = self.apply_part(file, part, discard) {
                 self.released.push(run);
                 return Err(error);
             }
-            if end < run.end() {
+            if part.count < run.count {
                 self.released.push(Run {
-                    first: end,
-                    count: run.end() - end,
+                    first: part.end(),
+                    count: run.count - part.count,
                 });
             }
         }
