@@ -5,10 +5,13 @@ mod values;
 use std::path::{Path, PathBuf};
 
 use blkproof::generate::Profile;
+use blkproof_engine::Bugs;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use values::{Cases, Color, Jobs, ProfileName, Runs, Seconds, Seed, StrikeName};
+pub(crate) use values::{
+    BugName, Cases, Color, Jobs, ProfileName, Runs, Seconds, Seed, StrikeName,
+};
 
 use crate::exit::Exit;
 
@@ -73,6 +76,12 @@ pub(crate) enum Command {
     /// 1 where the scenario fails, as always, unless it states that failure; 2 where it does not.
     #[command(after_help = EXPLAIN_EXAMPLE)]
     Explain(ExplainArgs),
+    /// Hunt the seeded bugs: mistakes of real backup software, each switched on by itself.
+    ///
+    /// For each bug the scenario that is kept of it is replayed both ways, and made-up scenarios are
+    /// judged until one breaks the property that must break. Exits with 1 if a bug gets away.
+    #[command(after_help = BUGS_EXAMPLE)]
+    Bugs(BugsArgs),
     /// Rewrite scenario files in canonical form; comments are kept.
     ///
     /// Folders are searched for *.blk files. A file is replaced at once or not at all.
@@ -105,6 +114,10 @@ Example:
 const EXPLAIN_EXAMPLE: &str = "\
 Example:
   blkproof explain blkproof-out/small-seed7-case0.min.blk";
+
+const BUGS_EXAMPLE: &str = "\
+Example:
+  blkproof bugs --seeds 3 regrown-is-clean undo-forward";
 
 const FMT_EXAMPLE: &str = "\
 Example:
@@ -157,10 +170,7 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     /// Returns the profiles that the cases take in turns.
     pub(crate) fn profiles(&self) -> Vec<Profile> {
-        if self.profile.is_empty() {
-            return Profile::ALL.to_vec();
-        }
-        self.profile.iter().map(|name| name.0.clone()).collect()
+        profiles(&self.profile)
     }
 
     /// Returns the folder that takes the scenarios that failed.
@@ -169,11 +179,31 @@ impl RunArgs {
     }
 }
 
+/// Returns the profiles of these names, or all.
+fn profiles(names: &[ProfileName]) -> Vec<Profile> {
+    if names.is_empty() {
+        return Profile::ALL.to_vec();
+    }
+    names.iter().map(|name| name.0.clone()).collect()
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// Scenario files, or folders of them.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// Switch a seeded bug of the engine on; `blkproof bugs --list` names them.
+    #[arg(long, value_name = "NAME", value_parser = BugName::parser(), hide_possible_values = true)]
+    pub(crate) bug: Vec<BugName>,
+}
+
+impl ReplayArgs {
+    /// Returns the seeded bugs that are to be on.
+    pub(crate) fn bugs(&self) -> Bugs {
+        self.bug
+            .iter()
+            .fold(Bugs::NONE, |bugs, bug| bugs.with(bug.0))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -229,6 +259,44 @@ pub(crate) struct ExplainArgs {
     /// The property that is explained [default: the one that is stated, or the first that tells].
     #[arg(long, value_name = "PROPERTY")]
     pub(crate) keep: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BugsArgs {
+    /// The bugs to hunt [default: all].
+    #[arg(value_name = "NAME", value_parser = BugName::parser(), hide_possible_values = true)]
+    pub(crate) names: Vec<BugName>,
+    /// Only list the bugs: what each does wrong, where it happened, what must catch it.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The seed of the first campaign; the others have those that follow it.
+    #[arg(long, value_name = "X", default_value_t, allow_negative_numbers = true)]
+    pub(crate) seed: Seed,
+    /// How many campaigns hunt each bug.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// After how many cases a bug counts as one that got away.
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) cases: u64,
+    /// How the scenarios lean; given several times, the cases take turns [default: all].
+    #[arg(long, value_name = "P", value_parser = ProfileName::parser())]
+    pub(crate) profile: Vec<ProfileName>,
+    /// How many bugs are hunted at once [default: one per processor].
+    #[arg(long, value_name = "J", allow_negative_numbers = true)]
+    pub(crate) jobs: Option<Jobs>,
+    /// The folder of the scenarios that show the bugs [default: corpora/bugs, where there is one].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) kept: Option<PathBuf>,
+    /// Keep what each case that caught a bug was shrunk to in that folder.
+    #[arg(long)]
+    pub(crate) save: bool,
+}
+
+impl BugsArgs {
+    /// Returns the profiles that the cases take in turns.
+    pub(crate) fn profiles(&self) -> Vec<Profile> {
+        profiles(&self.profile)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -34,6 +34,8 @@ pub(crate) enum Record<'a> {
     Failure(Box<Case>),
     /// A scenario file that was swept.
     Sweep(Swept<'a>),
+    /// A seeded bug that was hunted.
+    Bug(Bug<'a>),
     /// The small scenarios with one number of guest steps.
     Tier(Tier),
     /// A scenario that was made smaller.
@@ -119,6 +121,28 @@ pub(crate) struct Tier {
     pub(crate) complete: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) single_faults: Option<Sweep>,
+}
+
+/// A seeded bug that was hunted.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bug<'a> {
+    pub(crate) name: &'a str,
+    /// Its number in the catalogue of historical bugs.
+    pub(crate) entry: &'a str,
+    /// The property that must catch it.
+    pub(crate) property: &'a str,
+    /// How many cases each campaign took; null where the bug got away.
+    pub(crate) cases: Vec<Option<u64>>,
+    pub(crate) median_cases: Option<u64>,
+    pub(crate) seconds: f64,
+    /// The steps of the case that caught it.
+    pub(crate) steps: Option<usize>,
+    pub(crate) steps_shrunk: Option<usize>,
+    /// How many candidates the shrinking ran.
+    pub(crate) candidates: Option<u64>,
+    /// What the kept scenario does: `shows`, `missing` or `wrong`; absent without such a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kept: Option<&'static str>,
 }
 
 /// What single faults come to.

@@ -3,35 +3,42 @@
 use blkproof::spec::model::{About, Fact, Violation};
 use blkproof::spec::{Property, Scenario};
 use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
-use blkproof_engine::{Engine, ImageInspector};
+use blkproof_engine::{Bugs, Engine, ImageInspector};
 
 /// Judges scenarios on the built-in engine. Each thread has its own, with its own store.
 #[derive(Debug)]
 pub(crate) struct Judge {
     once: Runner,
     traced: Runner,
+    bugs: Bugs,
 }
 
 impl Judge {
     /// Makes a judge.
     pub(crate) fn new() -> Self {
+        Self::with_bugs(Bugs::NONE)
+    }
+
+    /// Makes a judge of the engine with some seeded bugs.
+    pub(crate) fn with_bugs(bugs: Bugs) -> Self {
         let mut traced = Options::default();
         traced.trace = true;
         Self {
             once: Runner::new(Options::default()),
             traced: Runner::new(traced),
+            bugs,
         }
     }
 
     /// Judges a scenario.
     pub(crate) fn judge(&mut self, scenario: &Scenario) -> Outcome {
-        run(&mut self.once, scenario)
+        run(&mut self.once, self.bugs, scenario)
     }
 
     /// Judges a scenario twice; both runs have to leave the same trace.
     pub(crate) fn judge_twice(&mut self, scenario: &Scenario) -> Outcome {
-        let first = run(&mut self.traced, scenario);
-        let second = run(&mut self.traced, scenario);
+        let first = run(&mut self.traced, self.bugs, scenario);
+        let second = run(&mut self.traced, self.bugs, scenario);
         if first.counts().trace == second.counts().trace {
             return first;
         }
@@ -39,8 +46,8 @@ impl Judge {
     }
 }
 
-fn run(runner: &mut Runner, scenario: &Scenario) -> Outcome {
-    let mut engine = Engine::new();
+fn run(runner: &mut Runner, bugs: Bugs, scenario: &Scenario) -> Outcome {
+    let mut engine = Engine::with_bugs(bugs);
     let mut inspector = ImageInspector::new();
     runner.run(scenario, &mut engine, Some(&mut inspector))
 }

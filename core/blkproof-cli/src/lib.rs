@@ -36,6 +36,8 @@ mod shrink;
 
 mod explain;
 
+mod bugs;
+
 mod format;
 
 mod properties;
@@ -69,6 +71,7 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<Exit, Error> {
     match command {
         Command::Run(args) => run::run(&args, ui),
         Command::Replay(args) => replay::run(&args, ui),
+        Command::Bugs(args) => bugs::run(&args, ui),
         Command::Sweep(args) => sweep::run(&args, ui),
         Command::Shrink(args) => shrink::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use blkproof::Outcome;
+use blkproof_engine::Bugs;
 use indicatif::{HumanBytes, HumanCount};
 use owo_colors::OwoColorize as _;
 
@@ -18,7 +19,7 @@ use crate::ui::Ui;
 /// Replays files and folders, a line each; of those that fail, the whole report.
 pub(crate) fn run(args: &ReplayArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let mut count = 0;
-    let worst = all(&args.paths, ui, |replayed, ui| {
+    let worst = all(&args.paths, args.bugs(), ui, |replayed, ui| {
         count += 1;
         if replayed.is_met() {
             say_met(&replayed, ui)
@@ -42,10 +43,11 @@ pub(crate) struct Replayed {
 /// Judges every scenario file below `paths`, and hands what came of it to `each`.
 pub(crate) fn all(
     paths: &[PathBuf],
+    bugs: Bugs,
     ui: &mut Ui,
     mut each: impl FnMut(Replayed, &mut Ui) -> Result<(), Error>,
 ) -> Result<Exit, Error> {
-    let mut judge = Judge::new();
+    let mut judge = Judge::with_bugs(bugs);
     load::each(paths, ui, |file, ui| {
         let outcome = judge.judge_twice(&file.document.scenario);
         let replayed = Replayed { file, outcome };

@@ -5,6 +5,7 @@
 
 use blkproof_spec::{BitmapName, ByteRange, Refusal};
 
+use crate::bugs::{Bug, Bugs};
 use crate::runs::Runs;
 
 /// The smallest granularity.
@@ -25,6 +26,19 @@ pub(crate) struct Bitmap {
     pub(crate) successor: Option<Successor>,
     /// The largest size that the disk had since the bitmap began to count.
     peak: u64,
+    seeded: Seeded,
+}
+
+/// What seeded bugs need to know of a bitmap.
+#[derive(Clone, Debug)]
+struct Seeded {
+    bugs: Bugs,
+    /// The size of the disk when the bitmap was made.
+    born: u64,
+    /// What was backed up once.
+    backed_up: Runs,
+    /// All that is dirty came by a merge.
+    merged: bool,
 }
 
 /// What a bitmap has dirty, kept aside.
@@ -62,7 +76,13 @@ pub(crate) fn check_name(name: &BitmapName) -> Result<(), Refusal> {
 
 impl Bitmap {
     /// Makes a clean bitmap of a disk of `size`.
-    pub(crate) fn new(name: BitmapName, granularity: u64, enabled: bool, size: u64) -> Self {
+    pub(crate) fn new(
+        name: BitmapName,
+        granularity: u64,
+        enabled: bool,
+        size: u64,
+        bugs: Bugs,
+    ) -> Self {
         Self {
             name,
             granularity,
@@ -71,12 +91,33 @@ impl Bitmap {
             dirty: Runs::default(),
             successor: None,
             peak: size,
+            seeded: Seeded {
+                bugs,
+                born: size,
+                backed_up: Runs::default(),
+                merged: false,
+            },
         }
+    }
+
+    /// Returns where a job looks for what is dirty, in bytes.
+    pub(crate) fn searched(&self) -> u64 {
+        if self.seeded.bugs.has(Bug::GrowthIsNotCopied) {
+            return self.seeded.born;
+        }
+        u64::MAX
     }
 
     /// Returns dirty granules times granularity, which may exceed the size of the disk.
     pub(crate) fn count(&self) -> u64 {
-        self.dirty.total() * self.granularity
+        let count = self.dirty.total() * self.granularity;
+        if self.seeded.bugs.has(Bug::CountIn32Bits) {
+            return count & u64::from(u32::MAX);
+        }
+        if self.seeded.bugs.has(Bug::CountInSectors) {
+            return count / 512;
+        }
+        count
     }
 
     /// Tells whether writes are recorded, here or in the successor.
@@ -89,15 +130,28 @@ impl Bitmap {
 
     /// Takes note of a write, unless it is switched off.
     pub(crate) fn record(&mut self, range: ByteRange) {
+        let range = self.seeded.recorded(range, self.granularity);
         if range.is_empty() || !self.recording() {
             return;
         }
+        self.seeded.merged = false;
         let dirty = match &mut self.successor {
             Some(successor) => &mut successor.dirty,
             None => &mut self.dirty,
         };
         let shift = self.granularity.trailing_zeros();
         dirty.insert(range.start >> shift, ((range.end() - 1) >> shift) + 1);
+    }
+
+    /// Takes note of a discard, unless it is switched off.
+    pub(crate) fn record_discard(&mut self, range: ByteRange, size: u64) {
+        if self.seeded.bugs.has(Bug::DiscardCleans) {
+            let inward = range.inward(self.granularity);
+            let unit = self.granularity;
+            self.dirty.remove(inward.start / unit, inward.end() / unit);
+        } else if !(self.seeded.bugs.has(Bug::TailDiscardIsClean) && range.end() == size) {
+            self.record(range);
+        }
     }
 
     /// Refuses where a job holds it.
@@ -111,6 +165,10 @@ impl Bitmap {
     /// Adds what `other`, a bitmap of a disk of the same `size`, has dirty: every granule that one
     /// of its dirty granules intersects.
     pub(crate) fn merge(&mut self, other: &Self, size: u64) {
+        if self.seeded.bugs.has(Bug::MergedIsEmpty) && other.seeded.merged {
+            return;
+        }
+        self.seeded.merged = self.dirty.total() == 0;
         self.dirty
             .insert_scaled(&other.dirty, other.granularity, self.granularity);
         self.dirty.remove(size.div_ceil(self.granularity), u64::MAX);
@@ -145,12 +203,24 @@ impl Bitmap {
     /// A last granule that is kept in part stays as it is. What grows back after it was cut off is
     /// dirty, unlike in QEMU: it reads as zeroes now, which the last backup does not hold there.
     pub(crate) fn resize(&mut self, old: u64, new: u64) {
-        let end = new.div_ceil(self.granularity);
+        let mut end = new.div_ceil(self.granularity);
+        if self.seeded.bugs.has(Bug::ShrinkDropsPart) && new < old {
+            end = new / self.granularity;
+        }
         self.dirty.remove(end, u64::MAX);
         if let Some(successor) = &mut self.successor {
             successor.dirty.remove(end, u64::MAX);
         }
-        self.record(ByteRange::between(old, new.min(self.peak)));
+        if !self.seeded.bugs.has(Bug::RegrownIsClean) {
+            self.record(ByteRange::between(old, new.min(self.peak)));
+        }
+        let doubled = new.checked_ilog2() > old.checked_ilog2();
+        if self.seeded.bugs.has(Bug::GrowthDropsLast)
+            && doubled
+            && let Some((start, end)) = self.dirty.iter().last()
+        {
+            self.dirty.remove(start, end);
+        }
         self.peak = self.peak.max(new);
     }
 
@@ -161,6 +231,9 @@ impl Bitmap {
             enabled: self.enabled,
             dirty: Runs::default(),
         });
+        if self.seeded.bugs.has(Bug::ClearedAtStart) {
+            self.dirty = Runs::default();
+        }
     }
 
     /// Ends a job by putting the successor in its place. The disk has `size`.
@@ -168,6 +241,9 @@ impl Bitmap {
         self.busy = false;
         self.peak = size;
         if let Some(successor) = self.successor.take() {
+            if self.seeded.bugs.has(Bug::OverwriteIsClean) {
+                self.seeded.backed_up.insert_scaled(&self.dirty, 1, 1);
+            }
             self.dirty = successor.dirty;
             self.enabled = successor.enabled;
         }
@@ -180,6 +256,28 @@ impl Bitmap {
             self.dirty.insert_scaled(&successor.dirty, 1, 1);
             self.enabled = successor.enabled;
         }
+    }
+}
+
+impl Seeded {
+    /// Returns what is recorded of a write.
+    fn recorded(&self, range: ByteRange, granularity: u64) -> ByteRange {
+        if self.bugs == Bugs::NONE {
+            return range;
+        }
+        if self.bugs.has(Bug::NothingMarks) && range.is_empty() {
+            return ByteRange::new(range.start, 1);
+        }
+        if self.bugs.has(Bug::GrowthIsNotMarked) {
+            return range.intersect(ByteRange::new(0, self.born));
+        }
+        let whole = range.outward(granularity);
+        let (start, end) = (whole.start / granularity, whole.end() / granularity);
+        let known = self.backed_up.first_from(start);
+        if known.is_some_and(|known| known.0 == start && known.1 >= end) {
+            return ByteRange::default();
+        }
+        range
     }
 }
 

@@ -4,6 +4,7 @@ use blkproof_spec::step::{BitmapCommand, BitmapStep};
 use blkproof_spec::{At, BitmapName, Format, Geometry, Length, Refusal};
 
 use crate::bitmap::{Bitmap, Contents, check_granularity, check_name};
+use crate::bugs::Bug;
 use crate::machine::Machine;
 use crate::node::Place;
 
@@ -22,6 +23,12 @@ enum How {
     Removed,
     Enabled(bool),
     Changed(Contents),
+}
+
+impl Undo {
+    pub(crate) fn is_removal(&self) -> bool {
+        matches!(self.how, How::Removed)
+    }
 }
 
 impl Machine {
@@ -67,6 +74,22 @@ impl Machine {
     pub(crate) fn commit_bitmap(&mut self, undo: &Undo) {
         if matches!(undo.how, How::Removed) {
             self.drop_bitmap(undo.place, &undo.name);
+        }
+    }
+
+    /// Takes a bitmap command back that was refused.
+    pub(crate) fn abort_unprepared(&mut self, step: &BitmapStep) {
+        if let Some(place) = self.nodes.find(&step.at)
+            && let Ok(bitmap) = self.bitmap_at(place, &step.name)
+        {
+            bitmap.clear(0);
+        }
+    }
+
+    /// Leaves a bitmap in place that was to be removed.
+    pub(crate) fn keep_bitmap(&mut self, undo: &Undo) {
+        if let Ok(bitmap) = self.bitmap_at(undo.place, &undo.name) {
+            bitmap.busy = false;
         }
     }
 
@@ -170,7 +193,7 @@ impl Machine {
             discard: node.discard,
         };
         let granularity = granularity.unwrap_or(shape.default_granularity()).0;
-        let bitmap = Bitmap::new(name.clone(), granularity, enabled, size);
+        let bitmap = Bitmap::new(name.clone(), granularity, enabled, size, self.bugs);
         self.bitmaps_at(place).push(bitmap);
         Ok(())
     }
@@ -192,7 +215,9 @@ impl Machine {
             };
             self.bitmap_at(source, name)?;
             self.bitmap_at(place, &step.name)?.check_free()?;
-            self.bitmap_at(source, name)?.check_free()?;
+            if !self.bugs.has(Bug::MergeFromBusy) {
+                self.bitmap_at(source, name)?.check_free()?;
+            }
             if self.nodes[source.node()].size != size {
                 return Err(Refusal::BitmapSizesDiffer);
             }
@@ -204,9 +229,14 @@ impl Machine {
         let mut merged = self.bitmap_at(place, &step.name)?.clone();
         let contents = merged.contents();
         for (source, (_, name)) in places.iter().zip(sources) {
-            merged.merge(self.bitmap_at(*source, name)?, size);
+            let bugs = self.bugs;
+            let source = self.bitmap_at(*source, name)?;
+            if bugs.has(Bug::MergeStopsAtEmpty) && source.dirty.total() == 0 {
+                break;
+            }
+            merged.merge(source, size);
         }
-        self.bitmap_at(place, &step.name)?.dirty = merged.dirty;
+        *self.bitmap_at(place, &step.name)? = merged;
         Ok((place, How::Changed(contents)))
     }
 }

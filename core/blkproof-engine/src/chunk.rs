@@ -3,6 +3,7 @@
 use blkproof_device::{Durability, IoError, IoResult, Wait};
 use blkproof_spec::{ByteRange, Errno, Offset, Side};
 
+use crate::bugs::{Bug, Bugs};
 use crate::node::Node;
 
 /// What is moved by one read and one write, at most. Clusters may be larger.
@@ -14,6 +15,9 @@ pub(crate) struct Style {
     /// Data that is all zeroes is written as zeroes.
     pub(crate) detect_zeroes: bool,
     pub(crate) compress: bool,
+    /// Only what a bitmap says is copied.
+    pub(crate) increment: bool,
+    pub(crate) bugs: Bugs,
 }
 
 /// The next thing to do for a chunk.
@@ -63,6 +67,12 @@ impl Chunk {
             zero,
             buf: Vec::new(),
         }
+    }
+
+    /// Copies no more than this, by a seeded bug.
+    pub(crate) fn narrow(&mut self, range: ByteRange) {
+        self.rest = self.rest.intersect(range);
+        self.piece = self.piece.min(self.rest.len);
     }
 
     pub(crate) fn overlaps(&self, start: u64, end: u64) -> bool {
@@ -129,9 +139,17 @@ impl Chunk {
         } else {
             &self.buf[..piece_len(self.piece)]
         };
-        let zero = self.zero || (style.detect_zeroes && is_zero(data));
+        let looked_at = if style.bugs.has(Bug::ZeroesByTheFirst4k) {
+            &data[..data.len().min(4096)]
+        } else {
+            data
+        };
+        let zero = self.zero || (style.detect_zeroes && is_zero(looked_at));
+        let skipped = zero && style.increment && style.bugs.has(Bug::ZeroesAreSkipped);
         let device = target.device();
-        if zero {
+        if skipped {
+            // The base keeps showing through.
+        } else if zero {
             device.write_zeroes(range, false)?;
         } else if style.compress {
             device.write_compressed(Offset(range.start), data)?;

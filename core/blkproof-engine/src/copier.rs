@@ -12,6 +12,7 @@
 use blkproof_device::{IoError, Store, Wait};
 use blkproof_spec::{ByteRange, Errno, Side};
 
+use crate::bugs::{Bug, Bugs};
 use crate::chunk::{Buffers, Chunk, Style};
 use crate::node::Node;
 use crate::rate::Rate;
@@ -77,13 +78,41 @@ pub(crate) struct Copier {
     cursor: u64,
     flying: u64,
     copied: u64,
+    /// How many chunks of the pass failed.
+    pub(crate) failures: u32,
+    seeded: Seeded,
+}
+
+/// What seeded bugs need to know of a copier.
+#[derive(Debug)]
+struct Seeded {
+    bugs: Bugs,
+    /// What is to be copied once the first unit of work is done.
+    late: Option<Runs>,
+    /// What is clean.
+    clean: Runs,
 }
 
 impl Copier {
     pub(crate) fn new(cluster: u64, size: u64, todo: Runs, style: Style) -> Self {
+        let bugs = style.bugs;
+        let mut clean = Runs::default();
+        if bugs.has(Bug::GuardCopiesClean) {
+            clean = Runs::below(size.div_ceil(cluster));
+            for (start, end) in todo.iter() {
+                clean.remove(start, end);
+            }
+        }
+        let (todo, late) = if bugs.has(Bug::CopySetMadeLate) {
+            (Runs::default(), Some(todo))
+        } else {
+            (todo, None)
+        };
         Self {
             cluster,
             size,
+            failures: 0,
+            seeded: Seeded { bugs, late, clean },
             todo,
             style,
             scanned: u64::MAX,
@@ -104,7 +133,12 @@ impl Copier {
 
     /// Returns the bytes copied and still to be copied, in whole clusters.
     pub(crate) fn len(&self) -> u64 {
-        (self.copied + self.flying + self.todo.total()) * self.cluster
+        let flying = if self.seeded.bugs.has(Bug::FlyingIsForgotten) {
+            0
+        } else {
+            self.flying
+        };
+        (self.copied + flying + self.todo.total()) * self.cluster
     }
 
     /// Tells whether guest requests have clusters on their way.
@@ -115,15 +149,20 @@ impl Copier {
     /// Begins a new pass over everything that is left.
     pub(crate) fn restart(&mut self) {
         self.failed = None;
+        self.failures = 0;
         self.cursor = 0;
     }
 
     /// Returns the bytes of some clusters, within the disk.
     fn bytes(&self, start: u64, end: u64) -> ByteRange {
-        ByteRange::between(
+        let whole = ByteRange::between(
             start.saturating_mul(self.cluster),
-            end.saturating_mul(self.cluster).min(self.size),
-        )
+            end.saturating_mul(self.cluster),
+        );
+        if self.seeded.bugs.has(Bug::CopyBehindEnd) {
+            return whole;
+        }
+        whole.intersect(ByteRange::new(0, self.size))
     }
 
     /// Returns the clusters that `range`, which is not empty, touches.
@@ -137,6 +176,9 @@ impl Copier {
     /// Does one unit of the pass. New chunks are started if `start` says so.
     pub(crate) fn pass(&mut self, ends: &mut Ends<'_>, rate: &mut Rate, start: bool) -> Unit {
         let mut idle = Unit::Nothing;
+        if let Some(late) = self.seeded.late.take() {
+            self.todo = late;
+        }
         if start && self.failed.is_none() && self.chunks.len() < CHUNKS_MAX {
             idle = self.start(ends, rate);
             if idle == Unit::Done {
@@ -175,6 +217,9 @@ impl Copier {
             Ok(Some(chunk)) => {
                 self.cursor = chunk.end;
                 rate.pass((chunk.end - chunk.start).saturating_mul(self.cluster));
+                if self.seeded.bugs.has(Bug::GapIsZeroed) {
+                    self.zero_gap(chunk.end, ends.target);
+                }
                 self.chunks.push(chunk);
                 Unit::Done
             }
@@ -199,6 +244,7 @@ impl Copier {
             let chunk = self.chunks.remove(index);
             self.settle(&chunk);
             self.failed = self.failed.or(chunk.error);
+            self.failures += u32::from(chunk.error.is_some());
             return true;
         }
         self.chunks[index].wait.is_none()
@@ -257,7 +303,17 @@ impl Copier {
         clusters: (u64, u64),
         source: &mut Node,
     ) -> Result<Option<Chunk>, Wait> {
-        let chunk = self.claim(clusters.0, clusters.1, source)?;
+        if self.seeded.bugs.has(Bug::FilterComesLate) && self.copied == 0 {
+            return Ok(None);
+        }
+        self.want_clean(clusters);
+        let scanned = self.scanned;
+        if self.seeded.bugs.has(Bug::TopCopiesHoles) {
+            self.scanned = u64::MAX;
+        }
+        let chunk = self.claim(clusters.0, clusters.1, source);
+        self.scanned = scanned;
+        let chunk = chunk?;
         if let Some(chunk) = &chunk {
             self.guards.push((request, chunk.start, chunk.end));
         }
@@ -270,6 +326,29 @@ impl Copier {
         self.settle(chunk);
     }
 
+    /// Wants those of some clusters that are clean, by a seeded bug.
+    fn want_clean(&mut self, (start, end): (u64, u64)) {
+        while let Some((first, behind)) = self.seeded.clean.first_from(start)
+            && first < end
+        {
+            self.seeded.clean.remove(first, behind.min(end));
+            self.todo.insert(first, behind.min(end));
+        }
+    }
+
+    /// Writes zeroes over a cluster between two that are to be copied, by a seeded bug.
+    fn zero_gap(&self, gap: u64, target: &mut Node) {
+        if self
+            .todo
+            .first_from(gap)
+            .is_some_and(|next| next.0 == gap + 1)
+        {
+            let bytes = self.bytes(gap, gap + 1);
+            // Nobody is told how it went.
+            let _ = target.device().write_zeroes(bytes, false);
+        }
+    }
+
     /// Takes the next clusters from `from` up to `limit` that are alike out of the set.
     fn claim(&mut self, from: u64, limit: u64, source: &mut Node) -> Result<Option<Chunk>, Wait> {
         loop {
@@ -277,7 +356,11 @@ impl Copier {
             let Some((start, end)) = run.filter(|run| run.0 < limit) else {
                 return Ok(None);
             };
-            let end = end.min(limit);
+            let mut end = end.min(limit);
+            if self.seeded.bugs.has(Bug::CopiedTwice) && limit == u64::MAX {
+                let all = self.size.div_ceil(self.cluster);
+                end = end.max(all.min(start + CHUNK_BYTES / self.cluster));
+            }
             let end = if start < self.scanned {
                 end.min(self.scanned)
             } else if self.skip_hole(start, end, source)? {
@@ -297,7 +380,7 @@ impl Copier {
     /// are zero. What cannot be found out counts as one cluster of data.
     fn measure(&self, start: u64, end: u64, source: &mut Node) -> Result<(u64, bool), Wait> {
         let bytes = self.bytes(start, end);
-        let data_max = if self.style.compress {
+        let data_max = if self.style.compress && !self.seeded.bugs.has(Bug::CompressedChunks) {
             self.cluster
         } else {
             CHUNK_BYTES.max(self.cluster)
@@ -370,6 +453,10 @@ impl Copier {
             return Unit::Waits(wait.clone());
         }
         self.wait = None;
+        let at_tail = self.bytes(start, start + 1).len < self.cluster;
+        if self.seeded.bugs.has(Bug::ScanHangsAtTail) && at_tail {
+            return Unit::Done;
+        }
         match self.holes(start, end, ends.source) {
             Ok((holes, allocated)) => {
                 self.todo.remove(start, start + holes);

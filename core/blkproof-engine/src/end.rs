@@ -8,6 +8,7 @@ use blkproof_device::{IoError, Wait};
 use blkproof_spec::step::{BitmapMode, Sync};
 use blkproof_spec::{JobEnd, JobEvent, JobState};
 
+use crate::bugs::Bug;
 use crate::job::JobSerial;
 use crate::machine::Machine;
 use crate::runs::Runs;
@@ -56,7 +57,10 @@ impl Machine {
     /// unless one has to be finalized by hand.
     pub(crate) fn complete(&mut self, index: usize) -> Result<(), Wait> {
         let this = self.jobs[index].serial;
-        let group = self.group(index);
+        let mut group = self.group(index);
+        if self.bugs.has(Bug::EmptyJobDoesNotWait) && self.jobs[index].copier.len() == 0 {
+            group = vec![this];
+        }
         let jobs = || group.iter().filter_map(|job| self.job_index(*job));
         let last = jobs().all(|index| {
             let job = &self.jobs[index];
@@ -104,10 +108,18 @@ impl Machine {
     /// done their work abort when it is their turn.
     pub(crate) fn abort(&mut self, index: usize, end: JobEnd) {
         let this = self.jobs[index].serial;
-        let group = self.group(index);
+        let mut group = self.group(index);
+        if self.bugs.has(Bug::GroupEndsAlone) {
+            group = vec![this];
+        }
         self.begin_abort(this);
         for (position, job) in group.iter().enumerate() {
             if *job != this {
+                let complete = self.jobs[self.index(*job)].is_complete();
+                if self.bugs.has(Bug::CompletedSiblingCommits) && complete {
+                    self.conclude(*job, JobEnd::Success);
+                    continue;
+                }
                 self.begin_abort(*job);
                 self.conclude(*job, JobEnd::Cancelled);
                 continue;
@@ -186,14 +198,27 @@ impl Machine {
         self.nodes.remove(job.target);
         let source = &mut self.nodes[job.source];
         source.filters.retain(|filter| *filter != job.serial);
+        let size = source.size;
+        if self.bugs.has(Bug::JobCleansAll) && end == Some(JobEnd::Success) {
+            for bitmap in source.bitmaps.iter_mut().filter(|bitmap| !bitmap.busy) {
+                bitmap.clear(size);
+            }
+        }
         let Some((name, mode)) = &job.bitmap else {
             return;
         };
-        let size = source.size;
         let Some(bitmap) = source.bitmap(name) else {
             return;
         };
+        let mode = match end {
+            Some(JobEnd::Failed(_)) if self.bugs.has(Bug::FailedCopyIsClean) => &BitmapMode::Always,
+            _ => mode,
+        };
         match (end, mode) {
+            (None, _) if self.bugs.has(Bug::RollbackKeepsBusy) => {}
+            (Some(JobEnd::Cancelled), _) if self.bugs.has(Bug::CancelIsSuccess) => {
+                bitmap.sync(size);
+            }
             (Some(JobEnd::Success), BitmapMode::OnSuccess | BitmapMode::Always) => {
                 bitmap.sync(size);
             }

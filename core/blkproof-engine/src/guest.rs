@@ -4,6 +4,7 @@ use blkproof_device::Wait;
 use blkproof_spec::step::GuestOp;
 use blkproof_spec::{At, Refusal, Reply, RequestId, StepNumber, Units, WriteNumber};
 
+use crate::bugs::Bug;
 use crate::copier::Unit;
 use crate::machine::Machine;
 use crate::node::{NodeId, Place};
@@ -141,8 +142,11 @@ impl Machine {
         }
         self.requests_made = self.requests_made.wrapping_add(1);
         let write = WriteNumber(number.0);
-        let mut request = Request::new(self.requests_made, id, place, op.clone(), write);
+        let mut request = Request::new(self.requests_made, id, place, op.clone(), write, self.bugs);
         request.end_at_once(node);
+        if self.bugs.has(Bug::NothingMarks) && changes(op) && op.range().is_empty() {
+            self.nodes[place.node()].record(op.range());
+        }
         Ok(request)
     }
 }

@@ -4,6 +4,7 @@ use blkproof_device::IoError;
 use blkproof_spec::step::Create;
 use blkproof_spec::{At, DiscardMode, DiskId, Errno, Format, ImageName, Length, Refusal};
 
+use crate::bugs::Bug;
 use crate::image::{Image, Layer, NewImage, Opener, rebase};
 use crate::machine::Machine;
 use crate::node::{Nodes, Place, Use};
@@ -148,7 +149,11 @@ impl Machine {
         let old = node.size;
         let result = node.device().set_size(size);
         node.size = node.image.size();
-        let new = node.size;
+        let new = if self.bugs.has(Bug::SizeAsWished) {
+            size.0
+        } else {
+            node.size
+        };
         if new != old {
             for bitmap in &mut node.bitmaps {
                 bitmap.resize(old, new);

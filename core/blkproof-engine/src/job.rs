@@ -39,6 +39,10 @@ pub(crate) struct Job {
     pub(crate) pause: bool,
     /// It was an error.
     pub(crate) stopped: bool,
+    /// How many resumes it takes, where a seeded bug counts them.
+    pub(crate) pauses: u32,
+    /// It sleeps on, by a seeded bug.
+    pub(crate) asleep: bool,
     pub(crate) io_status: IoStatus,
     /// It has copied everything, and its target holds that durably.
     pub(crate) flushed: bool,

@@ -9,6 +9,8 @@
 //! Where it is not QEMU: `core/ARCHITECTURE.md` lists the differences. Bitmaps are not stored in
 //! images yet: a persistent bitmap is refused with `unsupported`.
 
+mod bugs;
+
 mod runs;
 
 mod bitmap;
@@ -59,5 +61,6 @@ mod seam;
 
 mod inspector;
 
+pub use bugs::{Bug, Bugs, OUT_OF_SCOPE};
 pub use inspector::ImageInspector;
 pub use seam::Engine;

@@ -10,6 +10,7 @@ use blkproof_spec::{
     Format, ImageName, JobEnd, JobEvent, JobName, JobState, Limits, Refusal, Units,
 };
 
+use crate::bugs::Bugs;
 use crate::chunk::Buffers;
 use crate::copier::Ends;
 use crate::image::Image;
@@ -20,6 +21,8 @@ use crate::request::Request;
 /// The engine's state.
 #[derive(Debug)]
 pub(crate) struct Machine {
+    /// The seeded bugs that are on.
+    pub(crate) bugs: Bugs,
     pub(crate) store: Option<Box<dyn Store>>,
     /// The disks of the setup, in order, whether they are open or not.
     pub(crate) disks: Vec<ImageName>,
@@ -47,8 +50,9 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(bugs: Bugs) -> Self {
         Self {
+            bugs,
             store: None,
             disks: Vec::new(),
             formats: BTreeMap::new(),

@@ -8,6 +8,7 @@ use blkproof_spec::{At, BitmapName, ByteRange, DiscardMode, DiskId, ImageName};
 use crate::bitmap::Bitmap;
 use crate::image::{Image, Layer};
 use crate::job::JobSerial;
+use crate::runs::Runs;
 
 /// What a node is there for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Node {
     pub(crate) bitmaps: Vec<Bitmap>,
     /// The jobs whose filters lie between device and node, outermost (oldest) first.
     pub(crate) filters: Vec<JobSerial>,
+    /// What was once found to be zeroes, where a seeded bug remembers it.
+    pub(crate) stale: Option<Runs>,
 }
 
 /// What a run of bytes holds, all layers considered.
@@ -50,6 +53,7 @@ impl Node {
             used,
             bitmaps: Vec::new(),
             filters: Vec::new(),
+            stale: None,
         }
     }
 
@@ -77,12 +81,39 @@ impl Node {
         }
     }
 
+    /// Takes note of a discard that ended, whatever its result.
+    pub(crate) fn record_discard(&mut self, range: ByteRange) {
+        for bitmap in &mut self.bitmaps {
+            bitmap.record_discard(range, self.size);
+        }
+    }
+
     pub(crate) fn bitmap(&mut self, name: &BitmapName) -> Option<&mut Bitmap> {
         self.bitmaps.iter_mut().find(|bitmap| bitmap.name == *name)
     }
 
     /// Tells what the first bytes of `range` read as. It lies within the disk and is not empty.
     pub(crate) fn extent(&mut self, range: ByteRange) -> IoResult<Extent> {
+        let Some(stale) = &self.stale else {
+            return self.look_up(range);
+        };
+        // By a seeded bug, what was zero once stays so.
+        if let Some((start, end)) = stale.first_from(range.start)
+            && start == range.start
+        {
+            return Ok(Extent {
+                len: end.min(range.end()) - start,
+                zero: true,
+            });
+        }
+        let extent = self.look_up(range)?;
+        if let Some(stale) = self.stale.as_mut().filter(|_| extent.zero) {
+            stale.insert(range.start, range.start + extent.len);
+        }
+        Ok(extent)
+    }
+
+    fn look_up(&mut self, range: ByteRange) -> IoResult<Extent> {
         let status = self.image.device().block_status(range)?;
         let mut len = status.len.0.min(range.len);
         match status.kind {

@@ -13,6 +13,7 @@ use blkproof_spec::content::Bytes;
 use blkproof_spec::step::GuestOp;
 use blkproof_spec::{ByteRange, DiscardMode, Errno, Format, Offset, Reply, RequestId, WriteNumber};
 
+use crate::bugs::{Bug, Bugs};
 use crate::chunk::Chunk;
 use crate::copier::{Obstacle, Unit};
 use crate::machine::Machine;
@@ -48,6 +49,8 @@ pub(crate) struct Request {
     phase: Phase,
     chunk: Option<Chunk>,
     wait: Option<Wait>,
+    /// It is recorded in no bitmap of its node, by a seeded bug.
+    unmarked: bool,
     result: Result<(), Errno>,
     pub(crate) data: Vec<u8>,
 }
@@ -59,12 +62,19 @@ impl Request {
         place: Place,
         op: GuestOp,
         write: WriteNumber,
+        bugs: Bugs,
     ) -> Self {
+        let unguarded = match op {
+            GuestOp::Discard { .. } => bugs.has(Bug::DiscardIsNotGuarded),
+            GuestOp::WriteZeroes { .. } => bugs.has(Bug::ZeroesAreNotGuarded),
+            _ => false,
+        };
         Self {
             serial,
             id,
             place,
-            phase: if changes(&op) {
+            unmarked: false,
+            phase: if changes(&op) && !unguarded {
                 Phase::Guard(0)
             } else {
                 Phase::Io
@@ -249,6 +259,7 @@ impl Machine {
     /// Starts to save what a request overwrites and a job still wants, or helps on who stands in
     /// the way. `Nothing` means that the job wants none of it.
     fn start_guard(&mut self, request: &mut Request, index: usize) -> Unit {
+        let bugs = self.bugs;
         let (job, mut ends) = self.at_work(index);
         let clusters = job.copier.clusters(request.op.range());
         match job.copier.obstacle(clusters.0, clusters.1) {
@@ -263,7 +274,10 @@ impl Machine {
             }
             Some(Obstacle::Guard(other)) => self.step_numbered(other),
             None => match job.copier.guard(request.serial, clusters, ends.source) {
-                Ok(Some(chunk)) => {
+                Ok(Some(mut chunk)) => {
+                    if bugs.has(Bug::GuardCopiesItsPart) {
+                        chunk.narrow(request.op.range());
+                    }
                     request.chunk = Some(chunk);
                     Unit::Done
                 }
@@ -298,6 +312,10 @@ impl Machine {
 
     fn transfer(&mut self, request: &mut Request) -> IoResult<()> {
         let node = &mut self.nodes[request.place.node()];
+        if self.bugs.has(Bug::HoleIsNotMarked) && matches!(request.op, GuestOp::Write { .. }) {
+            let extent = node.extent(request.op.range());
+            request.unmarked = extent.is_ok_and(|extent| extent.zero);
+        }
         let disk = node.disk;
         let device = node.device();
         match &request.op {
@@ -341,7 +359,13 @@ impl Machine {
         if let Place::Filter(node, _) = request.place {
             self.record_at_filters(node, usize::MAX, range);
         }
-        self.nodes[request.place.node()].record(range);
+        let failed = self.bugs.has(Bug::FailedWriteIsClean) && request.result.is_err();
+        let node = &mut self.nodes[request.place.node()];
+        match request.op {
+            _ if failed || request.unmarked => {}
+            GuestOp::Discard { range } => node.record_discard(range),
+            _ => node.record(range),
+        }
         request.phase = Phase::Over;
     }
 

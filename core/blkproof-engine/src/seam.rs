@@ -7,6 +7,7 @@ use blkproof_spec::{
     Action, At, ByteRange, Capabilities, JobEvent, Refusal, Reply, Setup, Status, StepNumber,
 };
 
+use crate::bugs::Bugs;
 use crate::machine::Machine;
 use crate::stop::Stop;
 
@@ -18,7 +19,13 @@ impl Engine {
     /// Makes an engine that has nothing open.
     #[must_use]
     pub fn new() -> Self {
-        Self(Machine::new())
+        Self::with_bugs(Bugs::NONE)
+    }
+
+    /// Makes an engine that has nothing open and makes these mistakes.
+    #[must_use]
+    pub fn with_bugs(bugs: Bugs) -> Self {
+        Self(Machine::new(bugs))
     }
 
     fn act(

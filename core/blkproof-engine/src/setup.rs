@@ -7,10 +7,12 @@ use blkproof_spec::{
     At, ByteRange, DiscardMode, DiskSetup, ImageName, JobEnd, JobState, Offset, Refusal, Setup,
 };
 
+use crate::bugs::Bug;
 use crate::image::NewImage;
 use crate::images::attach_writer;
 use crate::machine::Machine;
 use crate::node::{Node, Use};
+use crate::runs::Runs;
 use crate::stop::Stop;
 
 /// How much is written at once where a disk gets its contents.
@@ -59,7 +61,9 @@ impl Machine {
             }
         })?;
         let number = blkproof_spec::DiskId(u32::try_from(index).unwrap_or(u32::MAX));
-        self.nodes.add(Node::new(number, image, discard, used));
+        let mut node = Node::new(number, image, discard, used);
+        node.stale = self.bugs.has(Bug::StatusIsStale).then(Runs::default);
+        self.nodes.add(node);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use blkproof_spec::{
     BitmapName, DiscardMode, Format, ImageName, IoStatus, JobEvent, JobName, JobState, Refusal,
 };
 
+use crate::bugs::{Bug, Bugs};
 use crate::chunk::Style;
 use crate::copier::Copier;
 use crate::image::{Image, NewImage};
@@ -50,8 +51,10 @@ impl Machine {
     ) -> Result<JobSerial, Refusal> {
         let place = self.nodes.find(&backup.at).ok_or(Refusal::NoSuchDevice)?;
         let source = place.node();
-        self.drain(|node| node == source)
-            .map_err(|_| Refusal::CannotDrain)?;
+        if !self.bugs.has(Bug::StartIsNotDrained) {
+            self.drain(|node| node == source)
+                .map_err(|_| Refusal::CannotDrain)?;
+        }
         if backup.mode != TargetMode::Node {
             self.check_source(place)?;
         }
@@ -71,7 +74,7 @@ impl Machine {
         if image.size() != self.nodes[source].size {
             return Err(Refusal::SizesDiffer);
         }
-        let cluster = job_cluster(backup, &image)?;
+        let cluster = job_cluster(backup, &image, self.bugs)?;
         let name = self.job_name(backup, source)?;
         let plan = Plan {
             name,
@@ -258,6 +261,8 @@ impl Machine {
         let style = Style {
             detect_zeroes: !named,
             compress: backup.compress,
+            increment: matches!(plan.sync, Sync::Incremental | Sync::Bitmap),
+            bugs: self.bugs,
         };
         let disk = self.disk_id(&image.name);
         let node = Node::new(disk, image, DiscardMode::Ignore, Use::Target { named });
@@ -267,12 +272,16 @@ impl Machine {
         source.filters.push(serial);
         let bitmap = plan.bitmap.as_ref();
         let bitmap = bitmap.and_then(|(name, _)| source.bitmap(name));
-        let clusters = size.div_ceil(plan.cluster);
+        let mut clusters = size.div_ceil(plan.cluster);
+        if self.bugs.has(Bug::TailIsForgotten) {
+            clusters = size / plan.cluster;
+        }
         let mut todo = Runs::default();
         match (plan.sync, &bitmap) {
             (Sync::Incremental | Sync::Bitmap, Some(bitmap)) => {
                 todo.insert_scaled(&bitmap.dirty, bitmap.granularity, plan.cluster);
                 todo.remove(clusters, u64::MAX);
+                todo.remove(bitmap.searched().div_ceil(plan.cluster), u64::MAX);
             }
             _ => todo = Runs::below(clusters),
         }
@@ -300,6 +309,8 @@ impl Machine {
             state: JobState::Created,
             pause: false,
             stopped: false,
+            pauses: 0,
+            asleep: false,
             io_status: IoStatus::Ok,
             flushed: false,
             durable: false,
@@ -319,10 +330,13 @@ fn check_compress(backup: &Backup, format: Format) -> Result<(), Refusal> {
 }
 
 /// Returns the unit in which a job copies. Neither the source nor the bitmap has a say in it.
-fn job_cluster(backup: &Backup, target: &Image) -> Result<u64, Refusal> {
+fn job_cluster(backup: &Backup, target: &Image, bugs: Bugs) -> Result<u64, Refusal> {
     let min = backup.min_cluster.map_or(0, |min| min.0);
     if min > 0 && !min.is_power_of_two() {
         return Err(Refusal::BadMinCluster);
+    }
+    if bugs.has(Bug::ClusterIs64k) {
+        return Ok(CLUSTER_MIN);
     }
     Ok(CLUSTER_MIN.max(target.cluster).max(min))
 }

@@ -4,10 +4,11 @@
 //! seen by the next; then all are committed, or those that were prepared taken back, in reverse
 //! order.
 
-use blkproof_spec::step::{CompletionMode, TransactionAction};
+use blkproof_spec::step::{CompletionMode, Sync, TransactionAction};
 use blkproof_spec::{JobState, Refusal, Reply};
 
 use crate::bitmaps::Undo;
+use crate::bugs::Bug;
 use crate::job::JobSerial;
 use crate::machine::Machine;
 
@@ -31,19 +32,22 @@ impl Machine {
         if grouped && !only_backups {
             return Err(Refusal::GroupedUnsupported);
         }
-        self.drain(|_| true).map_err(|_| Refusal::CannotDrain)?;
+        if !self.bugs.has(Bug::StartIsNotDrained) {
+            self.drain(|_| true).map_err(|_| Refusal::CannotDrain)?;
+        }
         let group = grouped.then(|| {
             self.groups_made += 1;
             self.groups_made
         });
         let mut prepared = Vec::with_capacity(actions.len());
         for action in actions {
-            match self.prepare_action(action, group) {
+            let alone = !prepared
+                .iter()
+                .any(|done| matches!(done, Prepared::Backup(_)));
+            match self.prepare_action(action, group, alone) {
                 Ok(done) => prepared.push(done),
                 Err(refusal) => {
-                    for done in prepared.into_iter().rev() {
-                        self.abort_action(done);
-                    }
+                    self.abort_actions(prepared, action);
                     return Err(refusal);
                 }
             }
@@ -58,18 +62,46 @@ impl Machine {
         &mut self,
         action: &TransactionAction,
         group: Option<u32>,
+        first_backup: bool,
     ) -> Result<Prepared, Refusal> {
         match action {
             TransactionAction::Abort => Err(Refusal::TransactionAborted),
             TransactionAction::Bitmap(step) => self.prepare_bitmap(step).map(Prepared::Bitmap),
+            TransactionAction::Backup(backup)
+                if self.bugs.has(Bug::SecondDiskUntracked) && !first_backup =>
+            {
+                let mut untracked = (**backup).clone();
+                untracked.sync = Sync::Full;
+                untracked.bitmap = None;
+                untracked.bitmap_mode = None;
+                self.create_job(&untracked, group).map(Prepared::Backup)
+            }
             TransactionAction::Backup(backup) => {
                 self.create_job(backup, group).map(Prepared::Backup)
             }
         }
     }
 
+    /// Takes back what was prepared before `refused` was refused, the last one first.
+    fn abort_actions(&mut self, mut prepared: Vec<Prepared>, refused: &TransactionAction) {
+        if self.bugs.has(Bug::UndoOfWhatNeverRan)
+            && let TransactionAction::Bitmap(step) = refused
+        {
+            self.abort_unprepared(step);
+        }
+        if !self.bugs.has(Bug::UndoForward) {
+            prepared.reverse();
+        }
+        for done in prepared {
+            self.abort_action(done);
+        }
+    }
+
     fn commit_action(&mut self, action: &Prepared) {
         match action {
+            Prepared::Bitmap(undo) if self.bugs.has(Bug::RemoveKeeps) && undo.is_removal() => {
+                self.keep_bitmap(undo);
+            }
             Prepared::Bitmap(undo) => self.commit_bitmap(undo),
             Prepared::Backup(job) => self.start_job(*job),
         }
@@ -78,6 +110,7 @@ impl Machine {
     fn abort_action(&mut self, action: Prepared) {
         match action {
             Prepared::Bitmap(undo) => self.abort_bitmap(undo),
+            Prepared::Backup(job) if self.bugs.has(Bug::RollbackKeepsJob) => self.start_job(job),
             Prepared::Backup(job) => self.abort_created(job),
         }
     }

@@ -3,6 +3,7 @@
 use blkproof_spec::step::JobVerb;
 use blkproof_spec::{IoStatus, JobEnd, JobName, JobState, Refusal, Reply};
 
+use crate::bugs::Bug;
 use crate::copier::Unit;
 use crate::machine::Machine;
 
@@ -16,6 +17,9 @@ impl Machine {
             JobVerb::Cancel { force } => self.cancel(index, force)?,
             JobVerb::Complete => return Err(Refusal::WrongJobState),
             JobVerb::Finalize => {
+                if self.bugs.has(Bug::FinalizeTwice) && self.jobs[index].end.is_some() {
+                    return Ok(Reply::Done);
+                }
                 self.accept(index, &[JobState::Pending])?;
                 self.quiesce_group(index)
                     .map_err(|_| Refusal::CannotDrain)?;
@@ -32,7 +36,11 @@ impl Machine {
                     &[JobState::Created, JobState::Running, JobState::Paused],
                 )?;
                 let speed = u64::try_from(speed).map_err(|_| Refusal::NegativeSpeed)?;
-                self.jobs[index].rate.set_speed(speed);
+                let (bugs, now) = (self.bugs, self.now);
+                let job = &mut self.jobs[index];
+                let limited = job.rate.closed_until(now).is_some();
+                job.asleep = bugs.has(Bug::LiftedLimitSleeps) && limited && speed == 0;
+                job.rate.set_speed(speed);
             }
         }
         Ok(Reply::Done)
@@ -64,6 +72,10 @@ impl Machine {
         if !job.pause {
             return Err(Refusal::NotPaused);
         }
+        if job.pauses > 1 {
+            job.pauses -= 1;
+            return Ok(());
+        }
         job.pause = false;
         job.stopped = false;
         job.io_status = IoStatus::Ok;
@@ -87,6 +99,10 @@ impl Machine {
                 JobState::Pending,
             ],
         )?;
+        let job = &self.jobs[index];
+        if self.bugs.has(Bug::CancelOfPausedHangs) && job.pause && !job.stopped {
+            return Ok(());
+        }
         let mut quiet = Ok(());
         if self.jobs[index].stopped {
             quiet = self.copy_rest(index);

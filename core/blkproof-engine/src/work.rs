@@ -7,6 +7,7 @@ use blkproof_spec::{
     Units,
 };
 
+use crate::bugs::Bug;
 use crate::copier::Unit;
 use crate::job::JobSerial;
 use crate::machine::Machine;
@@ -60,7 +61,7 @@ impl Machine {
         let Some(index) = self.job_index(serial) else {
             return Unit::Nothing;
         };
-        if self.jobs[index].state != JobState::Running {
+        if self.jobs[index].state != JobState::Running || self.jobs[index].asleep {
             return Unit::Nothing;
         }
         if self.jobs[index].pause {
@@ -139,11 +140,20 @@ impl Machine {
         {
             return Unit::Waits(wait);
         }
+        let bugs = self.bugs;
         let job = &mut self.jobs[index];
+        if bugs.has(Bug::PauseCounts) {
+            job.pauses = job.copier.failures;
+        }
         job.copier.restart();
+        let told = match side {
+            Side::Read if bugs.has(Bug::ErrorOfAnother) => Side::Write,
+            Side::Write if bugs.has(Bug::ErrorOfAnother) => Side::Read,
+            side => side,
+        };
         self.events.push(JobEvent::Error {
             job: job.name.clone(),
-            side,
+            side: told,
             action,
         });
         match action {
@@ -157,6 +167,9 @@ impl Machine {
                     IoStatus::Failed
                 };
                 self.enter(index, JobState::Paused);
+            }
+            ErrorAction::Report if bugs.has(Bug::ErrorIsCancel) && job.group.is_some() => {
+                self.abort(index, JobEnd::Cancelled);
             }
             ErrorAction::Report => self.abort(index, JobEnd::Failed(errno)),
         }

@@ -8,6 +8,7 @@ use std::thread;
 
 use blkproof::generate::Profile;
 use blkproof::sweep::Strike;
+use blkproof_engine::Bug;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -160,6 +161,18 @@ impl ProfileName {
         let names = Profile::ALL.map(|profile| profile.name);
         PossibleValuesParser::new(names)
             .map(|name| Self(Profile::named(&name).expect("only names of profiles pass")))
+    }
+}
+
+/// A seeded bug, by its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct BugName(pub(crate) Bug);
+
+impl BugName {
+    /// Takes a name; an unknown one is answered with the nearest that there is.
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        PossibleValuesParser::new(Bug::ALL.iter().map(|bug| bug.name()))
+            .map(|name| Self(Bug::from_name(&name).expect("only names of bugs pass")))
     }
 }
 

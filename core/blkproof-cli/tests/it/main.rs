@@ -4,6 +4,7 @@
 
 mod program;
 
+mod bugs;
 mod format;
 
 mod readme;

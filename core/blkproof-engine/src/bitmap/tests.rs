@@ -2,6 +2,7 @@ use blkproof_spec::{BitmapName, ByteRange, Refusal};
 use proptest::prelude::*;
 
 use super::{Bitmap, check_granularity};
+use crate::bugs::Bugs;
 
 const SIZE: u64 = 64 * 512;
 
@@ -20,7 +21,7 @@ fn granularities_are_powers_of_two_that_fit_32_bits() {
 
 #[test]
 fn a_disabled_bitmap_stays_as_it_is_through_a_job() {
-    let mut bitmap = Bitmap::new(BitmapName::new("b"), 512, true, SIZE);
+    let mut bitmap = Bitmap::new(BitmapName::new("b"), 512, true, SIZE, Bugs::NONE);
     bitmap.record(ByteRange::new(0, 1));
     bitmap.enabled = false;
     bitmap.freeze();
@@ -158,7 +159,13 @@ fn apply(op: &Op, bitmap: &mut Bitmap, naive: &mut Naive) {
 }
 
 fn merge(writes: &[(u64, u64)], granularity: u64, bitmap: &mut Bitmap, naive: &mut Naive) {
-    let mut other = Bitmap::new(BitmapName::new("other"), granularity, true, naive.size);
+    let mut other = Bitmap::new(
+        BitmapName::new("other"),
+        granularity,
+        true,
+        naive.size,
+        Bugs::NONE,
+    );
     let mut plain = Naive::new(granularity, naive.size);
     for &(start, len) in writes {
         let start = start.min(naive.size);
@@ -177,7 +184,7 @@ proptest! {
         ops in prop::collection::vec(op(), 0..40),
     ) {
         let granularity = 1 << bits;
-        let mut bitmap = Bitmap::new(BitmapName::new("b"), granularity, true, SIZE);
+        let mut bitmap = Bitmap::new(BitmapName::new("b"), granularity, true, SIZE, Bugs::NONE);
         let mut naive = Naive::new(granularity, SIZE);
         for op in &ops {
             apply(op, &mut bitmap, &mut naive);

@@ -9,7 +9,9 @@ use crate::errno::Errno;
 use crate::event::Side;
 use crate::fault::IoType;
 use crate::name::JobName;
-use crate::property::{answers_exact, job_lifecycle, no_crash, refusal_harmless};
+use crate::property::{
+    answers_exact, job_lifecycle, no_crash, refusal_harmless, transaction_atomic,
+};
 use crate::reply::{Refusal, Reply};
 use crate::status::{IoStatus, JobEnd, JobState};
 use crate::step::{ErrorPolicy, JobVerb, Sync};
@@ -175,6 +177,12 @@ impl Model {
     /// Judges the end of a step by the jobs that it left: none is concluded that dismisses itself.
     pub(super) fn judge_leftovers(&self, out: &mut Judgement) {
         for job in &self.jobs {
+            let mut ends = self.group_ends.iter();
+            if job.is_active()
+                && let Some((_, end)) = ends.find(|(group, _)| job.group == Some(*group))
+            {
+                transaction_atomic::goes_on(&job.name, *end, out);
+            }
             match job.state {
                 None => {
                     let expected = Fact::State(JobState::Created);

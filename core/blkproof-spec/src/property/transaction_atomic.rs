@@ -39,3 +39,18 @@ pub(crate) fn ends(job: &JobName, seen: JobEnd, other: JobEnd, out: &mut Judgeme
         ));
     }
 }
+
+/// Reports a job of a group that goes on although another one ended like this.
+pub(crate) fn goes_on(job: &JobName, other: JobEnd, out: &mut Judgement) {
+    let expected = match other {
+        JobEnd::Success => JobEnd::Success,
+        JobEnd::Failed(_) | JobEnd::Cancelled => JobEnd::Cancelled,
+    };
+    out.violations.push(Violation::new(
+        Property::TransactionAtomic,
+        About::Job(job.clone()),
+        "end",
+        Fact::End(Some(expected)),
+        Fact::End(None),
+    ));
+}

@@ -1,0 +1,67 @@
+//! The scenarios that are kept to show the bugs, one a bug.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use blkproof::text::Document;
+use blkproof::{Outcome, corpus};
+use blkproof_engine::Bug;
+
+use super::hunt::{Hunted, breaks};
+use crate::error::Error;
+use crate::judge::Judge;
+use crate::save;
+
+/// What is kept of a bug.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Kept {
+    /// There is no folder of kept scenarios.
+    Nowhere,
+    /// There is no scenario of this bug.
+    Missing,
+    /// The scenario fails with the bug, as it must, and passes without it.
+    Shows,
+    /// It does not; this is why.
+    Wrong(String),
+}
+
+fn path(folder: &Path, bug: Bug) -> PathBuf {
+    folder.join(format!("{bug}.blk"))
+}
+
+/// Replays the scenario that is kept of a bug, with it and without it.
+pub(super) fn replay(bug: Bug, folder: Option<&Path>, with: &mut Judge) -> Kept {
+    let Some(folder) = folder else {
+        return Kept::Nowhere;
+    };
+    let path = path(folder, bug);
+    if !path.exists() {
+        return Kept::Missing;
+    }
+    let scenario = match corpus::load(&path) {
+        Ok(document) => document.scenario,
+        Err(error) => return Kept::Wrong(error.to_string()),
+    };
+    match Judge::new().judge(&scenario) {
+        Outcome::Held(_) => {}
+        _ => return Kept::Wrong("it does not hold without the bug".to_owned()),
+    }
+    match with.judge(&scenario) {
+        Outcome::Failed(failure) if breaks(&failure, bug) => Kept::Shows,
+        Outcome::Failed(_) => Kept::Wrong("it breaks another property".to_owned()),
+        _ => Kept::Wrong("it holds with the bug".to_owned()),
+    }
+}
+
+/// Keeps what the case that caught a bug was shrunk to.
+pub(super) fn save(folder: &Path, hunted: &Hunted) -> Result<(), Error> {
+    let Some(caught) = &hunted.caught else {
+        return Ok(());
+    };
+    let mut scenario = caught.shrunk.clone();
+    scenario.title = Some(hunted.bug.sentence().into());
+    let path = path(folder, hunted.bug);
+    fs::create_dir_all(folder).map_err(Error::unwritable(folder))?;
+    let text = Document::of(scenario).print();
+    save::replace(&path, text.as_bytes()).map_err(Error::unwritable(&path))
+}
