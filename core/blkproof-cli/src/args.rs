@@ -56,10 +56,11 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Try every single fault of scenarios, one at a time.
     ///
-    /// Each scenario is run again and again, each time with one more request failing: at each image,
-    /// below and above its format, each kind of request, the first, the second, and so on until none
-    /// is left. What a scenario states about its steps is left out; only the model judges. A
-    /// scenario that fails is written to the --out folder, with the rule that makes it fail.
+    /// Each scenario is run again and again, each time with one more request failing: at each
+    /// image, below and above its format, each kind of request, the first, the second, and so on
+    /// until none is left. What a scenario states about its steps is left out; only the model
+    /// judges. A scenario that fails is written to the --out folder, with the rule that makes it
+    /// fail.
     #[command(after_help = SWEEP_EXAMPLE)]
     Sweep(SweepArgs),
     /// Make a smaller scenario that fails in the same way.
@@ -78,8 +79,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Hunt the seeded bugs: mistakes of real backup software, each switched on by itself.
     ///
-    /// For each bug the scenario that is kept of it is replayed both ways, and made-up scenarios are
-    /// judged until one breaks the property that must break. Exits with 1 if a bug gets away.
+    /// For each bug the scenario that is kept of it is replayed both ways, and made-up scenarios
+    /// are judged until one breaks the property that must break. Exits with 1 if a bug gets away.
     #[command(after_help = BUGS_EXAMPLE)]
     Bugs(BugsArgs),
     /// Rewrite scenario files in canonical form; comments are kept.
@@ -273,10 +274,12 @@ pub(crate) struct BugsArgs {
     #[arg(long, value_name = "X", default_value_t, allow_negative_numbers = true)]
     pub(crate) seed: Seed,
     /// How many campaigns hunt each bug.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) seeds: u64,
     /// After how many cases a bug counts as one that got away.
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) cases: u64,
     /// How the scenarios lean; given several times, the cases take turns [default: all].
     #[arg(long, value_name = "P", value_parser = ProfileName::parser())]

@@ -75,10 +75,10 @@ bugs! {
         "A job that is taken back before it ran leaves its bitmap busy.",
         "QEMU 0df62f45c1 (2020), generalised";
     ClearedAtStart = "cleared-at-start", "C07", DirtyRecovers,
-        "A job clears its bitmap when it is created, and has nothing to give back when it fails.",
+        "A job clears its bitmap at its creation, and has nothing to give back when it fails.",
         "found in several tools";
     UndoOfWhatNeverRan = "undo-of-what-never-ran", "C08", TransactionAtomic,
-        "A transaction that is taken back also takes back the action that was refused, and so empties its bitmap.",
+        "A transaction also takes back the action that was refused, and so empties its bitmap.",
         "QEMU 184dd9c49b (2017)";
     UndoForward = "undo-forward", "C09", TransactionAtomic,
         "A transaction is taken back in the order in which it was carried out.",
@@ -87,7 +87,7 @@ bugs! {
         "Removing a bitmap in a transaction says that it is done, and the bitmap stays.",
         "QEMU f56281abd9 (2019)";
     MergeFromBusy = "merge-from-busy", "C11", RefusalHarmless,
-        "A bitmap that a job holds is taken as the source of a merge, without what is written meanwhile.",
+        "A merge takes a bitmap that a job holds, without what is written meanwhile.",
         "QEMU cb8e58e3de (2019)";
     MergeStopsAtEmpty = "merge-stops-at-empty", "C12", DirtySound,
         "A merge ends at the first source that is empty.",
@@ -102,10 +102,10 @@ bugs! {
         "The job of a group that fails reports that it was cancelled.",
         "pve-qemu cd7676f";
     GrowthIsNotCopied = "growth-is-not-copied", "C17", RestoreExact,
-        "A job looks for dirty granules only below the size that the disk had when the bitmap was made.",
+        "A job looks for dirty granules only below the size at which the bitmap was made.",
         "QEMU 4e4de22279 (2019)";
     GrowthIsNotMarked = "growth-is-not-marked", "C18", DirtySound,
-        "Writes are marked only below the size that the disk had when the bitmap was made.",
+        "Writes are marked only below the size at which the bitmap was made.",
         "QEMU 7f8f03ef6d (2018)";
     RegrownIsClean = "regrown-is-clean", "C19, C67", DirtySound,
         "What was cut off and grew back is clean.",
@@ -132,7 +132,7 @@ bugs! {
         "A job copies in units of 64 KiB whatever the clusters of its target.",
         "QEMU 4c9bca7e39 (2016)";
     ScanHangsAtTail = "scan-hangs-at-tail", "C34", NoCrash,
-        "The scan of a top backup does not get past the end of a disk that is no whole number of clusters.",
+        "The scan of a top backup hangs where a disk ends within a cluster.",
         "QEMU d40593dd90 (2014)";
     CopyBehindEnd = "copy-behind-end", "C35", ErrorsCaused,
         "The last cluster is copied in full although the disk ends within it.",
@@ -147,10 +147,10 @@ bugs! {
         "A write of zeroes does not save what it overwrites.",
         "QEMU 4bc267a7c7 (2020)";
     CopySetMadeLate = "copy-set-made-late", "C40", AnswersExact,
-        "What a job has to copy is set up with its first unit of work; until then, nothing is saved.",
+        "What a job has to copy is set up with its first unit; until then, nothing is saved.",
         "QEMU 06e0a9c164, pve-qemu 27199bd (2022)";
     GuardCopiesItsPart = "guard-copies-its-part", "C41", RestoreExact,
-        "A guest request saves only what it overwrites and counts the whole cluster as copied.",
+        "A guest request saves what it overwrites, and counts the whole cluster as copied.",
         "QEMU 7661a886a1 (2020)";
     TopCopiesHoles = "top-copies-holes", "C42", CopyMinimal,
         "During a top backup guest requests save clusters that the top image does not have.",
@@ -195,7 +195,7 @@ bugs! {
         "A granule that the disk keeps in part is cleared when the disk shrinks.",
         "QEMU 48557b1383 (2019), generalised";
     MergedIsEmpty = "merged-is-empty", "C81", DirtySound,
-        "A bitmap that got its dirty granules by a merge counts as empty in the next merge.",
+        "What got its dirty granules by a merge counts as empty in the next merge.",
         "QEMU d1dde7149e (2018)";
     NothingMarks = "nothing-marks", "C82", DirtyPrecise,
         "A write of no bytes marks a granule.",

@@ -8,6 +8,7 @@ use blkproof_spec::{
     BitmapName, DiscardMode, Format, ImageName, IoStatus, JobEvent, JobName, JobState, Refusal,
 };
 
+use crate::bitmap::Bitmap;
 use crate::bugs::{Bug, Bugs};
 use crate::chunk::Style;
 use crate::copier::Copier;
@@ -272,19 +273,7 @@ impl Machine {
         source.filters.push(serial);
         let bitmap = plan.bitmap.as_ref();
         let bitmap = bitmap.and_then(|(name, _)| source.bitmap(name));
-        let mut clusters = size.div_ceil(plan.cluster);
-        if self.bugs.has(Bug::TailIsForgotten) {
-            clusters = size / plan.cluster;
-        }
-        let mut todo = Runs::default();
-        match (plan.sync, &bitmap) {
-            (Sync::Incremental | Sync::Bitmap, Some(bitmap)) => {
-                todo.insert_scaled(&bitmap.dirty, bitmap.granularity, plan.cluster);
-                todo.remove(clusters, u64::MAX);
-                todo.remove(bitmap.searched().div_ceil(plan.cluster), u64::MAX);
-            }
-            _ => todo = Runs::below(clusters),
-        }
+        let todo = copy_set(&plan, size, bitmap.as_deref(), self.bugs);
         if let Some(bitmap) = bitmap {
             bitmap.freeze();
         }
@@ -320,6 +309,24 @@ impl Machine {
         self.enter(self.jobs.len() - 1, JobState::Created);
         serial
     }
+}
+
+/// Returns the job clusters that are to be copied of a disk of `size`.
+fn copy_set(plan: &Plan, size: u64, bitmap: Option<&Bitmap>, bugs: Bugs) -> Runs {
+    let mut clusters = size.div_ceil(plan.cluster);
+    if bugs.has(Bug::TailIsForgotten) {
+        clusters = size / plan.cluster;
+    }
+    let mut todo = Runs::default();
+    match (plan.sync, bitmap) {
+        (Sync::Incremental | Sync::Bitmap, Some(bitmap)) => {
+            todo.insert_scaled(&bitmap.dirty, bitmap.granularity, plan.cluster);
+            todo.remove(clusters, u64::MAX);
+            todo.remove(bitmap.searched().div_ceil(plan.cluster), u64::MAX);
+        }
+        _ => todo = Runs::below(clusters),
+    }
+    todo
 }
 
 fn check_compress(backup: &Backup, format: Format) -> Result<(), Refusal> {

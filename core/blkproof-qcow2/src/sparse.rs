@@ -1,8 +1,8 @@
 //! A table that is read slice by slice, when it is needed: the L1 table and the refcount table.
 //!
-//! What is loaded stays in memory. A slice whose entries are all the same takes no memory, and where
-//! the device below says that the rest of a table is a hole, the rest is not even read: a fresh
-//! image of 16 TiB has an L1 table of 256 KiB that costs one question.
+//! What is loaded stays in memory. A slice whose entries are all the same takes no memory, and
+//! where the device below says that the rest of a table is a hole, the rest is not even read: a
+//! fresh image of 16 TiB has an L1 table of 256 KiB that costs one question.
 //!
 //! The table in memory is the truth: an entry whose write failed stays dirty until a later one
 //! succeeds.

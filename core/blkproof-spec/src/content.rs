@@ -172,8 +172,8 @@ fn mismatch_sector(record: [u8; RECORD], at: u64, buf: &[u8]) -> Option<usize> {
     (0..buf.len()).find(|&index| buf[index] != byte_of(&record, at, index))
 }
 
-/// Tells whether `buf` is `record` again and again, up to a part of it at the end: whether it begins
-/// with the record, and everything behind that equals what lies a record before it.
+/// Tells whether `buf` is `record` again and again, up to a part of it at the end: whether it
+/// begins with the record, and everything behind that equals what lies a record before it.
 fn repeats(record: &[u8; RECORD], buf: &[u8]) -> bool {
     match buf.split_first_chunk::<RECORD>() {
         Some((first, rest)) => first == record && *rest == buf[..rest.len()],

@@ -29,6 +29,8 @@ mod flight;
 
 mod commands;
 
+mod files;
+
 mod plan;
 
 mod backup;

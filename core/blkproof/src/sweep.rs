@@ -1,9 +1,9 @@
 //! Every single fault of a scenario, one at a time.
 //!
-//! A scenario is run again and again, each time with one more rule that strikes one request: at each
-//! image, below and above its format, each kind of request, the first one, the second one, and so
-//! on, until none is left to strike. Complete, not sampled. What the scenario states about its own
-//! steps is left out, since a fault changes it: only the model judges.
+//! A scenario is run again and again, each time with one more rule that strikes one request: at
+//! each image, below and above its format, each kind of request, the first one, the second one,
+//! and so on, until none is left to strike. Complete, not sampled. What the scenario states about
+//! its own steps is left out, since a fault changes it: only the model judges.
 
 use core::fmt;
 

@@ -1,4 +1,5 @@
-//! A second interpreter of the rules, as slow and as plain as can be, and its judgement of the first.
+//! A second interpreter of the rules, as slow and as plain as can be, and its judgement of the
+//! first.
 
 use blkproof_device::{IoError, MemStore, Pool, RuleCount, Store};
 use blkproof_spec::fault::{Effect, Event, Extended, InjectError, IoType, Rule, When};

@@ -2,19 +2,18 @@
 
 use super::Model;
 use super::bitmaps::{Bitmap, Track};
-use super::images::{ImageId, Presence, Value, fresh_geometry};
+use super::images::Value;
 use super::judgement::{About, Fact, Judgement, Observation};
 use super::names::{Refusals, Resolved};
 use crate::geometry::Format;
-use crate::name::ImageName;
 use crate::property::{answers_exact, errors_caused, refusal_harmless};
 use crate::reply::{Refusal, Reply};
 use crate::scenario::Role;
-use crate::step::{At, BitmapCommand, BitmapStep, Create};
+use crate::step::{At, BitmapCommand, BitmapStep};
 use crate::units::{ByteRange, Length, SECTOR};
 
 /// The most bytes that a disk of any format may have.
-const SIZE_MAX: u64 = 9_223_372_035_781_033_984;
+pub(super) const SIZE_MAX: u64 = 9_223_372_035_781_033_984;
 
 /// The most bytes of a bitmap's name.
 const BITMAP_NAME_MAX: usize = 1023;
@@ -23,7 +22,7 @@ const BITMAP_NAME_MAX: usize = 1023;
 const L1_MAX: u64 = 32 << 20;
 
 /// Returns the most bytes that an image of this shape can have.
-fn size_max(format: Format, cluster: u64) -> u64 {
+pub(super) fn size_max(format: Format, cluster: u64) -> u64 {
     match format {
         Format::Raw => SIZE_MAX,
         // Each of the table's entries stands for a cluster of entries that each stand for a
@@ -37,7 +36,7 @@ fn size_max(format: Format, cluster: u64) -> u64 {
 impl Model {
     /// Judges a command that must be refused for one of these reasons, if any. Returns whether it
     /// is to be carried out.
-    fn admit_command(
+    pub(super) fn admit_command(
         &mut self,
         why: Option<Refusals>,
         seen: &Observation<'_>,
@@ -327,172 +326,6 @@ impl Model {
         }
         let most = size_max(geometry.format, geometry.cluster.0);
         (size.0 > most).then(|| Refusal::SizeTooLarge.into())
-    }
-
-    /// Judges the making of an image, and makes it.
-    pub(super) fn create(&mut self, step: &Create, seen: &Observation<'_>, out: &mut Judgement) {
-        self.find_out_image(&step.image, seen.reply, Presence::Absent);
-        self.find_out_base(step.backing.as_ref(), seen.reply);
-        let why = self.refuse_create(step);
-        let carried_out = self.admit_command(why, seen, out);
-        let failed = matches!(seen.reply, Reply::Failed(_)) && !seen.fired.is_empty();
-        if !carried_out && !failed {
-            return;
-        }
-        let backing = step
-            .backing
-            .as_ref()
-            .and_then(|name| self.images.find(name));
-        let backing_size = backing.map(|id| self.images.get(id).geometry.size);
-        let size = step.size.or(backing_size).unwrap_or_default();
-        let geometry = fresh_geometry(size, step.format, step.cluster);
-        let id = self.make_image(&step.image, geometry, step.backing.clone());
-        if failed {
-            self.images.get_mut(id).presence = Presence::Unknown;
-        }
-    }
-
-    fn refuse_create(&self, step: &Create) -> Option<Refusals> {
-        let backing = step.backing.as_ref().map(|name| self.images.find(name));
-        let size = match (step.size, backing) {
-            (Some(size), _) => size.0,
-            (None, Some(Some(id))) => self.images.get(id).size(),
-            (None, Some(None)) => 0,
-            (None, None) => return Some(Refusals::any()),
-        };
-        let qcow2 = step.format == Format::Qcow2;
-        let cluster = step.cluster.0;
-        let mut any_of = Vec::new();
-        let mut refuse = |refused: bool, why| {
-            if refused {
-                any_of.push(why);
-            }
-        };
-        let found = self.images.find(&step.image);
-        refuse(found.is_some(), Refusal::ImageExists);
-        let bad_cluster = !(512..=2 << 20).contains(&cluster) || !cluster.is_power_of_two();
-        refuse(qcow2 && bad_cluster, Refusal::BadCluster);
-        refuse(!size.is_multiple_of(SECTOR), Refusal::SizeUnaligned);
-        let most = if bad_cluster {
-            SIZE_MAX
-        } else {
-            size_max(step.format, cluster)
-        };
-        refuse(size > most, Refusal::SizeTooLarge);
-        let missing = backing == Some(None);
-        refuse(missing, Refusal::ImageMissing);
-        // What a failed step may have left behind need not be readable.
-        let unknown = self.is_unknown(step.backing.as_ref());
-        refuse(unknown, Refusal::ImageUnreadable);
-        if !qcow2 && step.backing.is_some() {
-            return Some(Refusals::any());
-        }
-        let only_missing = any_of == [Refusal::ImageMissing] && step.size.is_some();
-        let refusals = Refusals {
-            or_done: only_missing || any_of == [Refusal::ImageUnreadable],
-            any_of,
-            ..Refusals::default()
-        };
-        (!refusals.any_of.is_empty()).then_some(refusals)
-    }
-
-    /// Learns from an answer whether an image is there that a failed step may have left behind.
-    fn find_out_image(&mut self, name: &ImageName, reply: Reply, if_done: Presence) {
-        let Some(id) = self.images.find(name) else {
-            return;
-        };
-        if self.images.get(id).presence == Presence::Unknown {
-            self.images.get_mut(id).presence = match reply {
-                Reply::Refused(Refusal::ImageExists) => Presence::Present,
-                Reply::Refused(Refusal::ImageMissing) => Presence::Absent,
-                _ => if_done,
-            };
-        }
-    }
-
-    /// Learns from an answer that a backing file is not there that a failed step may have left
-    /// behind.
-    fn find_out_base(&mut self, backing: Option<&ImageName>, reply: Reply) {
-        if let Some(id) = backing.and_then(|name| self.images.find(name))
-            && self.images.get(id).presence == Presence::Unknown
-            && reply == Reply::Refused(Refusal::ImageMissing)
-        {
-            self.images.get_mut(id).presence = Presence::Absent;
-        }
-    }
-
-    /// Tells whether a failed step may have left an image of this name behind.
-    fn is_unknown(&self, name: Option<&ImageName>) -> bool {
-        name.and_then(|name| self.images.find(name))
-            .is_some_and(|id| self.images.get(id).presence == Presence::Unknown)
-    }
-
-    /// Judges a change of an image's backing file, and makes it.
-    pub(super) fn rebase(
-        &mut self,
-        name: &ImageName,
-        backing: Option<&ImageName>,
-        seen: &Observation<'_>,
-        out: &mut Judgement,
-    ) {
-        let unknown = self.is_unknown(Some(name));
-        self.find_out_image(name, seen.reply, Presence::Present);
-        if !unknown {
-            self.find_out_base(backing, seen.reply);
-        }
-        let found = self.images.find(name);
-        let why = match found {
-            None => Some(Refusal::ImageMissing.into()),
-            Some(id) if self.is_open(id) => {
-                let also = self.refuse_base(id, backing).unwrap_or_default();
-                let mut why = Refusals {
-                    or_done: false,
-                    ..also
-                };
-                why.any_of.insert(0, Refusal::ImageInUse);
-                Some(why)
-            }
-            Some(id) => self.refuse_base(id, backing),
-        };
-        if self.admit_command(why, seen, out)
-            && let Some(id) = found
-        {
-            self.retire(id);
-            self.images.rebase(id, backing.cloned());
-        }
-    }
-
-    /// Returns why an image cannot have this backing file. QEMU does not look at it.
-    fn refuse_base(&self, id: ImageId, backing: Option<&ImageName>) -> Option<Refusals> {
-        if self.images.get(id).geometry.format == Format::Raw {
-            let why = Refusals::any();
-            return Some(match backing {
-                Some(_) => why,
-                None => why.or_done(),
-            });
-        }
-        let backing = backing?;
-        match self.images.find(backing) {
-            None => Some(Refusals::from(Refusal::ImageMissing).or_done()),
-            Some(base) if self.images.reaches(base, id) => Some(Refusals::any().or_done()),
-            Some(_) => None,
-        }
-    }
-
-    /// Judges the deletion of an image, and deletes it.
-    pub(super) fn remove(&mut self, name: &ImageName, seen: &Observation<'_>, out: &mut Judgement) {
-        self.find_out_image(name, seen.reply, Presence::Present);
-        let found = self.images.find(name);
-        let why = match found {
-            None => Some(Refusal::ImageMissing.into()),
-            Some(id) => self.is_open(id).then(|| Refusal::ImageInUse.into()),
-        };
-        if self.admit_command(why, seen, out)
-            && let Some(id) = found
-        {
-            self.retire(id);
-            self.images.get_mut(id).presence = Presence::Absent;
-        }
     }
 }
 

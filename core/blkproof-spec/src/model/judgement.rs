@@ -335,8 +335,8 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// Tells whether the target is compared with contents that were frozen: looking again at a target
-    /// that did not change cannot come out differently.
+    /// Tells whether the target is compared with contents that were frozen: looking again at a
+    /// target that did not change cannot come out differently.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
         matches!(self.against, Against::Point(_))

@@ -38,8 +38,8 @@ impl Looked {
         });
     }
 
-    /// Tells whether the same look found nothing wrong, and nothing has changed since. `now` says how an
-    /// image is now, if it is there.
+    /// Tells whether the same look found nothing wrong, and nothing has changed since. `now` says
+    /// how an image is now, if it is there.
     pub(super) fn still_holds(
         &self,
         demand: &Demand,

@@ -46,8 +46,8 @@ fn every_request_is_struck_and_a_right_engine_holds() {
     let (once, failed) = swept(Lie::Nothing, &[Strike::Once], 1);
     assert_eq!(failed, []);
     assert!(once.complete);
-    // Three writes and two times four blocks, where the first failure does not end the copying: below
-    // the format, and above it.
+    // Three writes and two times four blocks, where the first failure does not end the copying:
+    // below the format, and above it.
     assert_eq!(positions(&once, IoType::Write) % 3, 0);
     assert!(positions(&once, IoType::Write) >= 3);
     assert!(positions(&once, IoType::Read) >= 8);
