@@ -78,11 +78,23 @@ impl MemDisk {
         if start >= end || !self.table.run(start / PAGE, 1).1 {
             return;
         }
-        let mut stock = self.pool.lock();
-        let extent = self.table.extent_mut(start / EXTENT, &mut stock);
+        let mut supply = self.pool.supply();
+        let extent = self.table.extent_mut(start / EXTENT, &mut supply);
         let within = within_page(start, end);
-        let (page, _) = extent.page_mut(page_index(start), within.clone(), &mut stock);
+        let (page, _) = extent.page_mut(page_index(start), within.clone(), &mut supply);
         page[within].fill(0);
+    }
+}
+
+/// Copies bytes of a page.
+///
+/// What is longer than this the C library copies with `rep movsb`, which was measured to take 1.05
+/// to 1.2 times as long as vector instructions do between pages and buffers, whose addresses are
+/// seldom aligned alike.
+fn copy(to: &mut [u8], from: &[u8]) {
+    const PIECE: usize = 2048;
+    for (to, from) in to.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
+        to.copy_from_slice(from);
     }
 }
 
@@ -121,7 +133,7 @@ impl BlockDevice for MemDisk {
                     let (bytes, behind) = piece.split_at_mut(len);
                     let start = index(position % PAGE);
                     match extent.page(page_index(position)) {
-                        Some(page) => bytes.copy_from_slice(&page[start..start + len]),
+                        Some(page) => copy(bytes, &page[start..start + len]),
                         None => bytes.fill(0),
                     }
                     position += len as u64;
@@ -138,19 +150,19 @@ impl BlockDevice for MemDisk {
     fn write_at(&mut self, offset: Offset, data: &[u8], _: Durability) -> IoResult<()> {
         let (mut position, mut rest) = (offset.0, data);
         let end = end_of(position, data.len() as u64)?;
-        let mut stock = self.pool.lock();
+        let mut supply = self.pool.supply();
         while !rest.is_empty() {
             let (mut piece, behind) = rest.split_at(step(position, EXTENT, rest.len()));
             rest = behind;
-            let extent = self.table.extent_mut(position / EXTENT, &mut stock);
+            let extent = self.table.extent_mut(position / EXTENT, &mut supply);
             let mut fresh_pages = 0;
             while !piece.is_empty() {
                 let len = step(position, PAGE, piece.len());
                 let (bytes, behind) = piece.split_at(len);
                 let within = index(position % PAGE)..index(position % PAGE) + len;
                 let (page, fresh) =
-                    extent.page_mut(page_index(position), within.clone(), &mut stock);
-                page[within].copy_from_slice(bytes);
+                    extent.page_mut(page_index(position), within.clone(), &mut supply);
+                copy(&mut page[within], bytes);
                 fresh_pages += u64::from(fresh);
                 position += len as u64;
                 piece = behind;

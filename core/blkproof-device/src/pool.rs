@@ -46,6 +46,26 @@ impl Pool {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Stock> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub(crate) fn supply(&self) -> Supply<'_> {
+        Supply {
+            pool: self,
+            stock: None,
+        }
+    }
+}
+
+/// Access to a pool for one request, most of which need nothing from it: the pool is locked when
+/// the first thing is asked for.
+pub(crate) struct Supply<'a> {
+    pool: &'a Pool,
+    stock: Option<MutexGuard<'a, Stock>>,
+}
+
+impl Supply<'_> {
+    pub(crate) fn stock(&mut self) -> &mut Stock {
+        self.stock.get_or_insert_with(|| self.pool.lock())
+    }
 }
 
 impl Stock {

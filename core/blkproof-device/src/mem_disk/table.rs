@@ -4,9 +4,11 @@
 //! list. What is not there reads as zeroes, so that zeroes of any length cost nothing. A copy of a
 //! table shares its extents, a copied extent its pages; both are split when they are written.
 
+use core::ops::Range;
 use std::sync::Arc;
 
-use crate::pool::{Page, Stock};
+use super::copy;
+use crate::pool::{Page, Stock, Supply};
 
 /// How many pages an extent has.
 pub(crate) const EXTENT_PAGES: u64 = 64;
@@ -64,41 +66,26 @@ impl Extent {
         (u64::from(len).min(EXTENT_PAGES - index), there)
     }
 
-    /// Returns the page at `index` for writing. A page that has to be made, or split off from a
-    /// shared one, holds what it held, or zeroes, except in `overwritten`, which the caller
-    /// overwrites.
+    /// Returns the page at `index` for writing, and whether it is new. A page that has to be made,
+    /// or split off from a shared one, holds what it held, or zeroes, except in `overwritten`,
+    /// which the caller overwrites.
     pub(crate) fn page_mut(
         &mut self,
         index: usize,
-        overwritten: core::ops::Range<usize>,
-        stock: &mut Stock,
+        overwritten: Range<usize>,
+        supply: &mut Supply<'_>,
     ) -> (&mut Page, bool) {
         let slot = &mut self.pages[index];
         let fresh = slot.is_none();
-        let shared = slot
-            .as_mut()
-            .is_some_and(|page| Arc::get_mut(page).is_none());
-        if fresh || shared {
-            let mut page = stock.page();
-            let bytes = Arc::get_mut(&mut page).expect("a pool owns its pages alone");
-            match slot.take() {
-                Some(old) => {
-                    bytes[..overwritten.start].copy_from_slice(&old[..overwritten.start]);
-                    bytes[overwritten.end..].copy_from_slice(&old[overwritten.end..]);
-                }
-                None => {
-                    bytes[..overwritten.start].fill(0);
-                    bytes[overwritten.end..].fill(0);
-                }
-            }
+        // Only the count is looked at here: `Arc::get_mut` locks the page for a moment, once is
+        // enough.
+        if slot.as_ref().is_none_or(|page| Arc::strong_count(page) > 1) {
+            let page = supply.stock().page();
+            split_off(slot, page, overwritten);
             self.present |= 1 << index;
-            *slot = Some(page);
         }
-        let page = slot
-            .as_mut()
-            .and_then(Arc::get_mut)
-            .expect("the page was just made sure to be there and unshared");
-        (page, fresh)
+        let page = slot.as_mut().and_then(Arc::get_mut);
+        (page.expect("the page is there, and nobody else's"), fresh)
     }
 
     /// Gives up the pages of `mask` and returns how many there were.
@@ -115,6 +102,23 @@ impl Extent {
         }
         count
     }
+}
+
+/// Puts a page of one's own in the place of a shared one, or where there was none.
+fn split_off(slot: &mut Option<Arc<Page>>, mut page: Arc<Page>, overwritten: Range<usize>) {
+    let bytes = Arc::get_mut(&mut page).expect("a pool owns its pages alone");
+    let (head, tail) = (..overwritten.start, overwritten.end..);
+    match slot.take() {
+        Some(old) => {
+            copy(&mut bytes[head], &old[head]);
+            copy(&mut bytes[tail.clone()], &old[tail]);
+        }
+        None => {
+            bytes[head].fill(0);
+            bytes[tail].fill(0);
+        }
+    }
+    *slot = Some(page);
 }
 
 /// The extents of a disk that hold any page, in order.
@@ -158,10 +162,10 @@ impl Table {
     }
 
     /// Returns the extent `key` for writing, made or split off where it has to be.
-    pub(crate) fn extent_mut(&mut self, key: u64, stock: &mut Stock) -> &mut Extent {
+    pub(crate) fn extent_mut(&mut self, key: u64, supply: &mut Supply<'_>) -> &mut Extent {
         let place = self.find(key).unwrap_or_else(|place| {
             self.keys.insert(place, key);
-            self.extents.insert(place, stock.extent());
+            self.extents.insert(place, supply.stock().extent());
             self.hint = place;
             place
         });
