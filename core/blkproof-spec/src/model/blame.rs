@@ -55,7 +55,7 @@ impl Model {
         let mut flights = std::mem::take(&mut self.flights);
         for flight in &mut flights {
             if !flight.done && self.works_request(&workers, flight) {
-                self.reach_of(flight.disk, &flight.op, seen.fired, &mut flight.errors);
+                self.meet(flight, seen.fired);
             }
         }
         self.flights = flights;

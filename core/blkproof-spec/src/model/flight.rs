@@ -8,6 +8,7 @@ use super::judgement::{About, Fact, Judgement, Observation, Violation};
 use super::names::Refusals;
 use super::ranges::RangeSet;
 use crate::errno::Errno;
+use crate::fault::Firing;
 use crate::name::RequestId;
 use crate::property::{answers_exact, guest_reads_writes, no_crash, refusal_harmless};
 use crate::reply::{Refusal, Reply};
@@ -33,6 +34,8 @@ pub(crate) struct Flight {
     doomed: Option<Errno>,
     /// The errors that faults caused on its behalf, by the side of the job that may have met them.
     pub(super) errors: Vec<(Errno, Reach)>,
+    /// When they met it a job may still have had to copy what it overwrites.
+    copying: bool,
     /// It was carried out to its end.
     pub(super) done: bool,
     /// A job's filter may have refused it.
@@ -69,13 +72,11 @@ impl Model {
             return refusal_harmless::check(&why, seen.reply, out);
         }
         let doomed = self.rejects(disk, op);
-        let mut errors = Vec::new();
-        self.reach_of(disk, op, seen.fired, &mut errors);
         let about = About::Request(id.clone());
         match seen.reply {
             Reply::Done | Reply::Pending => {
-                let flight = self.launch(number, Some(id.clone()), disk, by_node, op);
-                let flight = Flight { errors, ..flight };
+                let mut flight = self.launch(number, Some(id.clone()), disk, by_node, op);
+                self.meet(&mut flight, seen.fired);
                 self.flights.push(flight);
             }
             Reply::Failed(errno) if doomed == Some(errno) => {}
@@ -113,13 +114,20 @@ impl Model {
                 self.land(&flight, Some(true));
             }
             (Reply::Failed(errno), None) => {
-                self.judge_failure(flight.disk, &flight.op, errno, &flight.errors, out);
+                let (op, errors) = (&flight.op, &flight.errors);
+                self.judge_failure(flight.disk, op, errno, errors, flight.copying, out);
                 self.land(&flight, Some(false));
             }
             (reply, None) => {
                 answers_exact::reply(about, Fact::Reply(Reply::Done), reply, out);
             }
         }
+    }
+
+    /// Takes in the faults that a request under way may have met.
+    pub(super) fn meet(&self, flight: &mut Flight, fired: &[Firing]) {
+        self.reach_of(flight.disk, &flight.op, fired, &mut flight.errors);
+        flight.copying |= !flight.errors.is_empty() && self.may_copy(flight.disk, &flight.op);
     }
 
     /// Leaves open which comes last where a request in flight changes what another one just did.
@@ -172,6 +180,7 @@ impl Model {
             snapshot: None,
             doomed,
             errors: Vec::new(),
+            copying: false,
             done: false,
             filtered: self.jobs_on(disk).next().is_some(),
         };

@@ -92,7 +92,8 @@ impl Model {
                 self.apply(number, disk, by_node, op);
             }
             Reply::Failed(errno) => {
-                self.judge_failure(disk, op, errno, &errors, out);
+                let copying = self.may_copy(disk, op);
+                self.judge_failure(disk, op, errno, &errors, copying, out);
                 self.apply_failed(number, disk, by_node, op, &errors);
             }
             Reply::Pending => {
@@ -100,7 +101,7 @@ impl Model {
                     no_crash::hang(About::Disk(self.name_of(disk)), out);
                 }
                 let mut flight = self.launch(number, None, disk, by_node, op);
-                flight.errors = errors;
+                self.meet(&mut flight, seen.fired);
                 self.flights.push(flight);
             }
             Reply::Refused(_) => {
@@ -332,12 +333,19 @@ impl Model {
         guest_reads_writes::check(about, found.mismatches, self.faulted, out);
     }
 
+    /// Tells whether a job may still have to copy what a request overwrites.
+    pub(super) fn may_copy(&self, disk: ImageId, op: &GuestOp) -> bool {
+        self.jobs_on(disk).any(|job| job.may_copy(op.range()))
+    }
+
+    /// Judges a request that failed; `copying` where a job may have had to copy first.
     pub(super) fn judge_failure(
         &self,
         disk: ImageId,
         op: &GuestOp,
         errno: Errno,
         errors: &[(Errno, Reach)],
+        copying: bool,
         out: &mut Judgement,
     ) {
         if let GuestOp::Write {
@@ -356,7 +364,6 @@ impl Model {
             .iter()
             .filter(|(known, _)| *known == errno)
             .all(|(_, reach)| *reach == Reach::Target);
-        let copying = self.jobs_on(disk).any(|job| job.may_copy(op.range()));
         if !known.is_empty() && by_target {
             guest_unharmed::failed(about, op, copying, errno, out);
         }

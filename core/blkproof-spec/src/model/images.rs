@@ -10,6 +10,8 @@ mod candidates;
 
 mod pinning;
 
+mod setup;
+
 pub(crate) use pinning::Source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +20,7 @@ use super::ranges::{RangeMap, RangeSet};
 use crate::content::Bytes;
 use crate::geometry::{DiscardMode, Format, Geometry};
 use crate::name::ImageName;
-use crate::scenario::{DiskSetup, Role};
+use crate::scenario::Role;
 use crate::units::{ByteRange, Length, SECTOR};
 
 /// An image that is or was there: names may be used again, these numbers are not.
@@ -181,40 +183,6 @@ impl Images {
         self.bases.extend(image.backing.clone());
         self.all.push(image);
         id
-    }
-
-    pub(crate) fn add_setup(&mut self, disk: &DiskSetup) -> ImageId {
-        let mut image = Image::new(disk.name.clone(), disk.geometry, disk.backing.clone());
-        image.role = disk.role;
-        for (range, byte) in &disk.contents {
-            image.layer.set(*range, Value::Bytes(Bytes::Fill(*byte)));
-        }
-        image.layer.truncate(disk.geometry.size.0);
-        let id = self.add(image);
-        if disk.role == Role::Image && disk.geometry.format == Format::Qcow2 {
-            self.fill_clusters(id);
-        }
-        id
-    }
-
-    /// Gives the rest of each cluster that the image's contents touch the value that shows there:
-    /// it is written with them, and stays when the image gets another base.
-    fn fill_clusters(&mut self, id: ImageId) {
-        let image = self.get(id);
-        let held: RangeSet = image.layer.iter().map(|run| run.range()).collect();
-        let clusters = held.outward(image.size(), image.cluster());
-        let gaps: Vec<_> = clusters
-            .within(image.whole())
-            .flat_map(|range| held.gaps(range).collect::<Vec<_>>())
-            .collect();
-        for gap in gaps {
-            let shown = self.shown(id, gap);
-            let layer = &mut self.get_mut(id).layer;
-            layer.set(gap, Value::ZERO);
-            for run in shown.iter() {
-                layer.set(run.range(), run.value);
-            }
-        }
     }
 
     pub(crate) fn get(&self, id: ImageId) -> &Image {
