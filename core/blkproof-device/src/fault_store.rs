@@ -250,6 +250,9 @@ impl<M: Media> FaultStore<M> {
     /// Switches the trace, which is off at first, on or off.
     pub fn set_tracing(&self, tracing: bool) {
         let mut inner = self.lock();
+        if inner.tracing == tracing {
+            return;
+        }
         inner.tracing = tracing;
         for (name, image) in &mut inner.images {
             let place = |layer| Place {
@@ -376,9 +379,12 @@ impl<M: Media> Store for FaultStore<M> {
         let known = inner.images.iter();
         let known = known.filter(|(_, image)| image.device.is_some());
         let mut names: Vec<_> = known.map(|(name, _)| name.clone()).collect();
-        names.extend(inner.media.list());
-        names.sort_unstable();
-        names.dedup();
+        let others = inner.media.list();
+        if !others.is_empty() {
+            names.extend(others);
+            names.sort_unstable();
+            names.dedup();
+        }
         names
     }
 

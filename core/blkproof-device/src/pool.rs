@@ -82,8 +82,8 @@ impl Stock {
     }
 
     /// Takes back a page, unless somebody else still holds it.
-    pub(crate) fn keep_page(&mut self, mut page: Arc<Page>) {
-        if self.pages.len() < KEPT_PAGES && Arc::get_mut(&mut page).is_some() {
+    pub(crate) fn keep_page(&mut self, page: Arc<Page>) {
+        if self.pages.len() < KEPT_PAGES && Arc::strong_count(&page) == 1 {
             self.pages.push(page);
         }
     }

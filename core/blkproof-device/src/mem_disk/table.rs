@@ -76,16 +76,19 @@ impl Extent {
         supply: &mut Supply<'_>,
     ) -> (&mut Page, bool) {
         let slot = &mut self.pages[index];
-        let fresh = slot.is_none();
-        // Only the count is looked at here: `Arc::get_mut` locks the page for a moment, once is
+        // Only the count is looked at here: `Arc::get_mut` locks the page for a moment, and once is
         // enough.
-        if slot.as_ref().is_none_or(|page| Arc::strong_count(page) > 1) {
-            let page = supply.stock().page();
-            split_off(slot, page, overwritten);
-            self.present |= 1 << index;
-        }
+        let replaced = match slot {
+            Some(page) if Arc::strong_count(page) == 1 => None,
+            _ => Some(slot.replace(supply.stock().page())),
+        };
         let page = slot.as_mut().and_then(Arc::get_mut);
-        (page.expect("the page is there, and nobody else's"), fresh)
+        let page = page.expect("the page is there, and nobody else's");
+        if let Some(old) = &replaced {
+            self.present |= 1 << index;
+            take_over(page, old.as_deref(), overwritten);
+        }
+        (page, matches!(replaced, Some(None)))
     }
 
     /// Gives up the pages of `mask` and returns how many there were.
@@ -104,21 +107,19 @@ impl Extent {
     }
 }
 
-/// Puts a page of one's own in the place of a shared one, or where there was none.
-fn split_off(slot: &mut Option<Arc<Page>>, mut page: Arc<Page>, overwritten: Range<usize>) {
-    let bytes = Arc::get_mut(&mut page).expect("a pool owns its pages alone");
+/// Makes a page hold what another one holds, or zeroes, except in `overwritten`.
+fn take_over(page: &mut Page, old: Option<&Page>, overwritten: Range<usize>) {
     let (head, tail) = (..overwritten.start, overwritten.end..);
-    match slot.take() {
+    match old {
         Some(old) => {
-            copy(&mut bytes[head], &old[head]);
-            copy(&mut bytes[tail.clone()], &old[tail]);
+            copy(&mut page[head], &old[head]);
+            copy(&mut page[tail.clone()], &old[tail]);
         }
         None => {
-            bytes[head].fill(0);
-            bytes[tail].fill(0);
+            page[head].fill(0);
+            page[tail].fill(0);
         }
     }
-    *slot = Some(page);
 }
 
 /// The extents of a disk that hold any page, in order.
