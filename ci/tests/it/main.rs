@@ -2,6 +2,7 @@
 
 mod repository;
 
+mod fixtures;
 mod layering;
 mod tidy;
 

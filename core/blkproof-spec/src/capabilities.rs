@@ -28,6 +28,9 @@ pub struct Capabilities {
     pub resize: bool,
     /// It can be restarted.
     pub restart: bool,
+    /// It may decline, as unsupported, any step but a guest's plain read, write or flush: what it
+    /// does not decline is judged.
+    pub declines: bool,
 }
 
 impl Capabilities {
@@ -42,6 +45,7 @@ impl Capabilities {
         faults_above_format: true,
         resize: true,
         restart: true,
+        declines: false,
     };
 
     /// Nothing beyond reads, writes, full and incremental backups.
@@ -55,5 +59,6 @@ impl Capabilities {
         faults_above_format: false,
         resize: false,
         restart: false,
+        declines: true,
     };
 }

@@ -336,6 +336,13 @@ impl Model {
         }
         let can = &self.capabilities;
         match step {
+            Action::Guest { op, .. } if can.declines && op.is_write() => !matches!(
+                op,
+                crate::step::GuestOp::Write {
+                    compressed: false,
+                    ..
+                }
+            ),
             Action::Guest { op, .. } => matches!(
                 op,
                 crate::step::GuestOp::Write {
@@ -344,6 +351,7 @@ impl Model {
                 } | crate::step::GuestOp::Discard { .. }
                     | crate::step::GuestOp::WriteZeroes { .. }
             ),
+            _ if can.declines => true,
             Action::Bitmap(command) => matches!(
                 command.command,
                 crate::step::BitmapCommand::Add {

@@ -32,8 +32,11 @@ pub mod shrink;
 
 pub mod explain;
 
+mod check;
+
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;
+pub use check::{Check, check};
 pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};
 pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
 pub use report::{Entry, Report, Told, WrongRange};

@@ -1,5 +1,6 @@
 //! The tests of the harness, in one program.
 
+mod check;
 mod corpus;
 mod engines;
 mod report;
