@@ -30,7 +30,7 @@ use blkdebug::Blkdebug;
 use entry::Entry;
 use matcher::{Matcher, Span};
 
-pub(crate) use request::{Io, Request};
+pub(crate) use request::{Call, Io, Request};
 
 /// The fault layer of one place.
 #[derive(Clone)]
@@ -43,8 +43,8 @@ pub(crate) struct Layer {
     extended: Matcher,
     held: Vec<Held>,
     before: Option<Before>,
-    /// Whether a bit rot rule is there, which has to be told of every write.
-    rots: bool,
+    /// The bit rot rules, which have to be told of every write.
+    rots: Vec<usize>,
     /// The kinds of which every request has to be looked at, whatever the rules match.
     attentive: IoTypes,
     /// For each kind, bytes of which it is known that requests there are ignored.
@@ -97,7 +97,7 @@ impl Layer {
             extended: Matcher::default(),
             held: Vec::new(),
             before: None,
-            rots: false,
+            rots: Vec::new(),
             attentive: IoTypes::NONE,
             calm: [Span::NOWHERE; IoType::ALL.len()],
         }
@@ -140,7 +140,7 @@ impl Layer {
     /// it.
     fn attend(&mut self) {
         self.calm = [Span::NOWHERE; IoType::ALL.len()];
-        let overlays = self.rots || self.before.is_some();
+        let overlays = !self.rots.is_empty() || self.before.is_some();
         let always = self.tracing || !self.held.is_empty();
         self.attentive = IoTypes::NONE;
         for kind in IoType::ALL.iter().copied() {
@@ -161,9 +161,12 @@ impl Layer {
                 let kinds = entry::looked_at(extended);
                 self.extended.add(index, kinds, extended.range);
                 self.extended.arm_all();
-                self.rots |= matches!(extended.effect, Effect::BitRot { .. });
-                if extended.effect == Effect::StaleRead {
-                    self.before.get_or_insert_with(Before::new);
+                match extended.effect {
+                    Effect::BitRot { .. } => self.rots.push(index),
+                    Effect::StaleRead => {
+                        self.before.get_or_insert_with(Before::new);
+                    }
+                    _ => {}
                 }
             }
             other => {
@@ -216,13 +219,10 @@ impl Layer {
 
     /// Gives up what no rule needs any more.
     fn drop_overlays(&mut self) {
-        let needed = |wanted: fn(Effect) -> bool| {
-            let live = self.entries.iter().filter(|entry| entry.live);
-            live.filter_map(Entry::extended)
-                .any(|extended| wanted(extended.effect))
-        };
-        self.rots = needed(|effect| matches!(effect, Effect::BitRot { .. }));
-        if !needed(|effect| effect == Effect::StaleRead) {
+        self.rots.retain(|index| self.entries[*index].live);
+        let live = self.entries.iter().filter(|entry| entry.live);
+        let mut extended = live.filter_map(Entry::extended);
+        if extended.all(|rule| rule.effect != Effect::StaleRead) {
             self.before = None;
         }
     }
@@ -277,31 +277,31 @@ impl Layer {
         &mut self,
         disk: &mut D,
         range: ByteRange,
-        mut io: Io<'_>,
+        io: Io<'_>,
         desk: &Desk,
     ) -> IoResult<()> {
         let request = Request::new(io.kind(), range);
-        let result = self.pass(disk, request, &mut io, desk);
+        let result = self.pass(&mut Call {
+            disk,
+            request,
+            io,
+            desk,
+        });
         self.trace(Traced::Request(request.kind, range), &result, desk);
         result
     }
 
     /// Takes a request through its stages, from the one where it stopped.
-    fn pass<D: BlockDevice + ?Sized>(
-        &mut self,
-        disk: &mut D,
-        request: Request,
-        io: &mut Io<'_>,
-        desk: &Desk,
-    ) -> IoResult<()> {
+    fn pass<D: BlockDevice + ?Sized>(&mut self, call: &mut Call<'_, '_, D>) -> IoResult<()> {
+        let (request, desk) = (call.request, call.desk);
         let (start, done) = own_events(request.kind);
         let mut stage = self.stage(request, desk)?;
         if let (Stage::Start, Some(event)) = (&stage, start) {
             self.own_event(event, request, Stage::Raised, desk)?;
         }
         let result = match stage {
-            Stage::Start | Stage::Raised => self.decide(disk, request, io, desk),
-            Stage::Delayed => self.change(disk, request.range, io),
+            Stage::Start | Stage::Raised => self.decide(call),
+            Stage::Delayed => self.change(call),
             Stage::Done(result) => return result.map_err(IoError::Failed),
         };
         let settled = match result {
@@ -356,22 +356,16 @@ impl Layer {
     }
 
     /// Has the rules decide on a request, and carries it out accordingly.
-    fn decide<D: BlockDevice + ?Sized>(
-        &mut self,
-        disk: &mut D,
-        request: Request,
-        io: &mut Io<'_>,
-        desk: &Desk,
-    ) -> IoResult<()> {
+    fn decide<D: BlockDevice + ?Sized>(&mut self, call: &mut Call<'_, '_, D>) -> IoResult<()> {
         let mut outcome = None;
-        if let Some(index) = self.blkdebug.acting(&request) {
-            outcome = Some(match self.inject(index, &request, desk) {
+        if let Some(index) = self.blkdebug.acting(&call.request) {
+            outcome = Some(match self.inject(index, &call.request, call.desk) {
                 Some(errno) => Err(IoError::Failed(errno)),
-                None => self.change(disk, request.range, io),
+                None => self.change(call),
             });
         }
-        outcome = self.extended(disk, request, io, outcome, desk);
-        outcome.unwrap_or_else(|| self.change(disk, request.range, io))
+        outcome = self.extended(call, outcome);
+        outcome.unwrap_or_else(|| self.change(call))
     }
 
     /// Has an error rule of `blkdebug` act, and returns its error.
@@ -390,21 +384,18 @@ impl Layer {
     /// Shows a request to the extended rules; the first that acts, if nothing did before, decides.
     fn extended<D: BlockDevice + ?Sized>(
         &mut self,
-        disk: &mut D,
-        request: Request,
-        io: &mut Io<'_>,
+        call: &mut Call<'_, '_, D>,
         mut outcome: Option<IoResult<()>>,
-        desk: &Desk,
     ) -> Option<IoResult<()>> {
         let mut from = 0;
-        while let Some((index, next)) = self.extended.next(from, &request) {
+        while let Some((index, next)) = self.extended.next(from, &call.request) {
             from = next;
             let entry = &mut self.entries[index];
             let extended = *entry
                 .extended()
                 .expect("only extended rules watch requests");
-            if entry.selects(extended.when, &request) && outcome.is_none() {
-                outcome = self.act(disk, index, extended.effect, request, io, desk);
+            if entry.selects(extended.when, &call.request) && outcome.is_none() {
+                outcome = self.act(call, index, extended.effect);
             }
         }
         outcome

@@ -4,11 +4,9 @@ use blkproof_spec::fault::{Effect, Kept};
 use blkproof_spec::{ByteRange, Errno, Millis, SECTOR};
 
 use super::chance;
-use super::entry::Entry;
-use super::request::{Io, Request};
+use super::request::{Call, Io};
 use super::{Layer, Stage};
 use crate::block_device::{BlockDevice, IoError, IoResult, StatusKind};
-use crate::desk::Desk;
 use crate::pool::PAGE;
 
 /// How many pieces a torn request has at most: one per sector up to 2 MiB. Larger ones, which only
@@ -19,47 +17,43 @@ impl Layer {
     /// Has an extended rule act on a request. `None` if there is nothing that it could do.
     pub(super) fn act<D: BlockDevice + ?Sized>(
         &mut self,
-        disk: &mut D,
+        call: &mut Call<'_, '_, D>,
         index: usize,
         effect: Effect,
-        request: Request,
-        io: &mut Io<'_>,
-        desk: &Desk,
     ) -> Option<IoResult<()>> {
-        let range = request.range;
+        let range = call.request.range;
         let mut fails_with = None;
         let result = match effect {
             Effect::Error(errno) => {
                 fails_with = Some(errno);
                 Ok(())
             }
-            Effect::Delay(span) => return Some(self.delay(index, request, span, desk)),
+            Effect::Delay(span) => return Some(self.delay(call, index, span)),
             Effect::Partial { bytes, errno } => {
                 fails_with = Some(errno);
-                let first = ByteRange::new(range.start, range.len.min(bytes));
-                self.change_part(disk, range, first, io)
+                self.change_part(call, ByteRange::new(range.start, range.len.min(bytes)))
             }
             Effect::Torn { kept, errno } => {
                 fails_with = Some(errno);
-                self.tear(disk, range, kept, io)
+                self.tear(call, kept)
             }
             Effect::AppliedButFailed(errno) => {
                 fails_with = Some(errno);
-                self.change(disk, range, io)
+                self.change(call)
             }
-            Effect::Misdirected { by } => self.misdirect(disk, range, by, io),
+            Effect::Misdirected { by } => self.misdirect(call, by),
             Effect::Phantom | Effect::LyingFlush => Ok(()),
-            Effect::BitRot { seed } => return self.rot(disk, index, seed, request, io, desk),
-            Effect::StaleRead => return self.stale(disk, index, request, io, desk),
+            Effect::BitRot { seed } => return self.rot(call, index, seed),
+            Effect::StaleRead => return self.stale(call, index),
             Effect::Capacity { bytes } => {
-                if fits(disk, range, bytes) {
+                if fits(call.disk, range, bytes) {
                     return None;
                 }
                 fails_with = Some(Errno::ENOSPC);
                 Ok(())
             }
         };
-        self.fire(index, &request, fails_with, desk);
+        self.fire(index, &call.request, fails_with, call.desk);
         Some(match fails_with {
             Some(errno) => Err(IoError::Failed(errno)),
             None => result,
@@ -68,6 +62,13 @@ impl Layer {
 
     /// Carries out a request, and keeps account of what it changes.
     pub(super) fn change<D: BlockDevice + ?Sized>(
+        &mut self,
+        call: &mut Call<'_, '_, D>,
+    ) -> IoResult<()> {
+        self.carry_out(call.disk, call.request.range, &mut call.io)
+    }
+
+    fn carry_out<D: BlockDevice + ?Sized>(
         &mut self,
         disk: &mut D,
         range: ByteRange,
@@ -78,14 +79,9 @@ impl Layer {
             before.save(disk, range);
         }
         let result = io.carry_out(disk, range);
-        if changes && self.rots {
-            let rotting = |entry: &&mut Entry| {
-                let extended = entry.extended();
-                entry.live
-                    && extended.is_some_and(|rule| matches!(rule.effect, Effect::BitRot { .. }))
-            };
-            for entry in self.entries.iter_mut().filter(rotting) {
-                entry.sound.insert(range.outward(SECTOR));
+        if changes {
+            for index in &self.rots {
+                self.entries[*index].sound.insert(range.outward(SECTOR));
             }
         }
         result
@@ -94,40 +90,53 @@ impl Layer {
     /// Carries out a request on a part of its range.
     fn change_part<D: BlockDevice + ?Sized>(
         &mut self,
-        disk: &mut D,
-        range: ByteRange,
+        call: &mut Call<'_, '_, D>,
         part: ByteRange,
-        io: &mut Io<'_>,
+    ) -> IoResult<()> {
+        self.change_elsewhere(call, part, part)
+    }
+
+    /// Carries out the `part` of a request's range at `target`, which is as long.
+    fn change_elsewhere<D: BlockDevice + ?Sized>(
+        &mut self,
+        call: &mut Call<'_, '_, D>,
+        part: ByteRange,
+        target: ByteRange,
     ) -> IoResult<()> {
         if part.is_empty() {
             return Ok(());
         }
-        self.change(disk, part, &mut io.part(range, part))
+        let mut io = call.io.part(call.request.range, part);
+        self.carry_out(call.disk, target, &mut io)
     }
 
-    fn delay(&mut self, index: usize, request: Request, span: Millis, desk: &Desk) -> IoResult<()> {
+    fn delay<D: ?Sized>(
+        &mut self,
+        call: &Call<'_, '_, D>,
+        index: usize,
+        span: Millis,
+    ) -> IoResult<()> {
         let sequence = self.entries[index].sequence;
-        self.fire(index, &request, None, desk);
-        let wait = desk.lock().delay(span, sequence);
-        self.hold(request, wait.clone(), Stage::Delayed);
+        self.fire(index, &call.request, None, call.desk);
+        let wait = call.desk.lock().delay(span, sequence);
+        self.hold(call.request, wait.clone(), Stage::Delayed);
         Err(IoError::Wait(wait))
     }
 
     /// Applies the pieces of a request that are kept.
     fn tear<D: BlockDevice + ?Sized>(
         &mut self,
-        disk: &mut D,
-        range: ByteRange,
+        call: &mut Call<'_, '_, D>,
         kept: Kept,
-        io: &mut Io<'_>,
     ) -> IoResult<()> {
+        let range = call.request.range;
         let unit = range.len.div_ceil(PIECES).next_multiple_of(SECTOR);
         let whole = range.outward(unit);
         let count = whole.len / unit;
         for index in 0..count {
             let piece = ByteRange::new(whole.start + index * unit, unit);
             if keeps(kept, index, count, piece.start / SECTOR) {
-                self.change_part(disk, range, piece.intersect(range), io)?;
+                self.change_part(call, piece.intersect(range))?;
             }
         }
         Ok(())
@@ -136,52 +145,46 @@ impl Layer {
     /// Carries out a write elsewhere; what would lie outside the device is lost.
     fn misdirect<D: BlockDevice + ?Sized>(
         &mut self,
-        disk: &mut D,
-        range: ByteRange,
+        call: &mut Call<'_, '_, D>,
         by: i64,
-        io: &mut Io<'_>,
     ) -> IoResult<()> {
-        let size = disk.size().0;
+        let range = call.request.range;
+        let size = call.disk.size().0;
         let start = i128::from(range.start) + i128::from(by);
         let end = i128::from(range.end()) + i128::from(by);
         let on_device =
             |position: i128| u64::try_from(position.max(0)).unwrap_or(u64::MAX).min(size);
         let target = ByteRange::between(on_device(start), on_device(end));
-        if target.is_empty() {
-            return Ok(());
-        }
         let back = target.start.saturating_add_signed(by.saturating_neg());
         let part = ByteRange::new(back, target.len);
-        self.change(disk, target, &mut io.part(range, part))
+        self.change_elsewhere(call, part, target)
     }
 
     /// Carries out a read, and flips the bits that have rotted.
     fn rot<D: BlockDevice + ?Sized>(
         &mut self,
-        disk: &mut D,
+        call: &mut Call<'_, '_, D>,
         index: usize,
         seed: u64,
-        request: Request,
-        io: &mut Io<'_>,
-        desk: &Desk,
     ) -> Option<IoResult<()>> {
-        let sectors = request.range.outward(SECTOR);
+        let range = call.request.range;
+        let sectors = range.outward(SECTOR);
         let sound = &self.entries[index].sound;
         let flipped = (sectors.start / SECTOR..sectors.end() / SECTOR)
             .filter(|sector| !sound.contains(sector * SECTOR))
             .filter_map(|sector| Some(sector * SECTOR * 8 + chance::rotten_bit(seed, sector)?))
-            .filter(|bit| request.range.contains(bit / 8))
+            .filter(|bit| range.contains(bit / 8))
             .collect::<Vec<_>>();
         if flipped.is_empty() {
             return None;
         }
-        let result = io.carry_out(disk, request.range);
-        if let (Ok(()), Io::Read(buf)) = (&result, io) {
+        let result = call.io.carry_out(call.disk, range);
+        if let (Ok(()), Io::Read(buf)) = (&result, &mut call.io) {
             for bit in flipped {
-                let byte = bit / 8 - request.range.start;
+                let byte = bit / 8 - range.start;
                 buf[usize::try_from(byte).expect("it lies in the buffer")] ^= 1 << (bit % 8);
             }
-            self.fire(index, &request, None, desk);
+            self.fire(index, &call.request, None, call.desk);
         }
         Some(result)
     }
@@ -189,21 +192,19 @@ impl Layer {
     /// Carries out a read, and puts what stood there before over it.
     fn stale<D: BlockDevice + ?Sized>(
         &mut self,
-        disk: &mut D,
+        call: &mut Call<'_, '_, D>,
         index: usize,
-        request: Request,
-        io: &mut Io<'_>,
-        desk: &Desk,
     ) -> Option<IoResult<()>> {
+        let range = call.request.range;
         let before = self.before.as_mut()?;
-        if !before.covers(request.range) {
+        if !before.covers(range) {
             return None;
         }
-        let result = io.carry_out(disk, request.range);
-        if let (Ok(()), Io::Read(buf)) = (&result, io)
-            && before.restore(request.range, buf)
+        let result = call.io.carry_out(call.disk, range);
+        if let (Ok(()), Io::Read(buf)) = (&result, &mut call.io)
+            && before.restore(range, buf)
         {
-            self.fire(index, &request, None, desk);
+            self.fire(index, &call.request, None, call.desk);
         }
         Some(result)
     }

@@ -3,6 +3,7 @@
 use blkproof_spec::{ByteRange, IoType, Offset};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult};
+use crate::desk::Desk;
 
 /// What identifies a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +16,14 @@ impl Request {
     pub(crate) fn new(kind: IoType, range: ByteRange) -> Self {
         Self { kind, range }
     }
+}
+
+/// A request on its way through a layer.
+pub(crate) struct Call<'a, 'io, D: ?Sized> {
+    pub(crate) disk: &'a mut D,
+    pub(crate) request: Request,
+    pub(crate) io: Io<'io>,
+    pub(crate) desk: &'a Desk,
 }
 
 /// What a request carries.
