@@ -3,6 +3,7 @@
 use super::Model;
 use super::flight::Flight;
 use super::images::ImageId;
+use super::jobs::Job;
 use super::judgement::Observation;
 use super::ranges::RangeSet;
 use crate::errno::Errno;
@@ -95,10 +96,18 @@ impl Model {
             Workers::Request(id) => flight.id.as_ref() == Some(*id),
             Workers::Of(disk) => flight.disk == *disk,
             Workers::Job(name) => self
-                .job_index(name)
-                .is_some_and(|index| self.jobs[index].source == flight.disk),
+                .jobs_on(flight.disk)
+                .any(|job| job.name == **name || self.stand_together(name, job)),
             Workers::All => true,
         }
+    }
+
+    /// Tells whether the job of this name and another one are of one group.
+    fn stand_together(&self, name: &JobName, other: &Job) -> bool {
+        other.group.is_some()
+            && self
+                .job_index(name)
+                .is_some_and(|index| self.jobs[index].group == other.group)
     }
 
     /// Tells whether a job may have worked, and if so, whether nobody else can have.
@@ -124,12 +133,7 @@ impl Model {
                 .any(|flight| flight.id.as_ref() == Some(*id) && flight.disk == job.source),
             Workers::Of(disk) => job.source == *disk,
             Workers::Job(name) if job.name == **name => return Some(alone()),
-            Workers::Job(name) => {
-                job.group.is_some()
-                    && self
-                        .job_index(name)
-                        .is_some_and(|index| self.jobs[index].group == job.group)
-            }
+            Workers::Job(name) => self.stand_together(name, job),
             Workers::All => true,
         };
         works.then_some(false)

@@ -22,8 +22,8 @@ pub(super) struct Remainder {
     pub(super) name: BitmapName,
     target: ImageId,
     point: usize,
-    /// What the job had to copy.
-    copied: RangeSet,
+    /// What the job surely had to copy.
+    must: RangeSet,
     /// How many bytes of that it did not copy, at least.
     pub(super) left: u64,
 }
@@ -193,7 +193,7 @@ impl Model {
             } else {
                 RangeSet::default()
             },
-            extra: copied.clone(),
+            extra: copied,
             ..bitmap.track.clone()
         };
         bitmap.track.merge(&remainder, size, bitmap.granularity);
@@ -211,7 +211,7 @@ impl Model {
             name: bitmap.name.clone(),
             target: job.target,
             point: job.point,
-            copied,
+            must: job.must.clone(),
             left: job.len.unwrap_or(0).saturating_sub(job.offset + short),
         });
     }
@@ -225,7 +225,7 @@ impl Model {
     ) {
         let point = &self.points[remainder.point];
         let mut clean = RangeSet::default();
-        for range in clipped(&remainder.copied, point.size) {
+        for range in clipped(&remainder.must, point.size) {
             clean.extend(dirty.gaps(range));
         }
         let image = self.images.get_mut(remainder.target);

@@ -196,7 +196,7 @@ impl Model {
         let bitmap = &self.bitmaps[index];
         self.flights
             .iter()
-            .filter(|flight| bitmap.owner == Owner::Disk(flight.disk))
+            .filter(|flight| bitmap.owner == Owner::Disk(flight.disk) && !flight.done)
             .map(|flight| bitmap.granules(flight.op.range()))
             .collect()
     }
