@@ -46,6 +46,17 @@ fn elsewhere(number: u64) -> Rule {
     })
 }
 
+/// A rule that watches reads of every other page.
+fn between(number: u64) -> Rule {
+    let Rule::Extended(extended) = elsewhere(number) else {
+        unreachable!("it is an extended rule");
+    };
+    Rule::Extended(Extended {
+        range: Some(ByteRange::new(number * 8192, 4096)),
+        ..extended
+    })
+}
+
 /// A rule of `blkdebug` on one of 32 events that requests do not raise.
 fn idle(number: usize) -> Rule {
     let event = Event::ALL[number % 32];
@@ -103,6 +114,16 @@ fn requests(c: &mut Criterion) {
         let (_store, mut device) = store((0..count).map(elsewhere));
         let id = BenchmarkId::new("rules watching elsewhere", count);
         group.bench_function(id, |b| b.iter(|| read(&mut *device, &mut buf)));
+        let (_store, mut device) = store((0..count).map(between));
+        let id = BenchmarkId::new("rules between the reads", count);
+        let mut turn = 0;
+        group.bench_function(id, |b| {
+            b.iter(|| {
+                turn = (turn + 1) % count;
+                let place = Offset(black_box(turn * 8192 + 4096));
+                device.read_at(place, &mut buf).unwrap();
+            });
+        });
         let (_store, mut device) = store((0..count).map(active));
         let id = BenchmarkId::new("blkdebug rules active", count);
         group.bench_function(id, |b| b.iter(|| read(&mut *device, &mut buf)));
