@@ -19,6 +19,9 @@ mod entry;
 mod matcher;
 mod request;
 
+#[cfg(test)]
+mod tests;
+
 use blkproof_spec::fault::{Effect, Event, Firing, IoTypes, Rule};
 use blkproof_spec::{ByteRange, Errno, FaultRule, IoType, Place, RuleName, Tag};
 
