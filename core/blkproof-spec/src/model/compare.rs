@@ -296,7 +296,10 @@ impl Model {
     pub(super) fn learn(&mut self, pins: &[(CellId, ByteRange, Choice)]) {
         for (cell, range, choice) in pins {
             self.images.pin(*cell, *range, *choice);
-            if let (Choice::New, Some((disk, moment))) = (choice, self.images.cell(*cell).written) {
+            let known = self.images.cell(*cell);
+            // What is still in flight is recorded when it ends.
+            let written = known.written.filter(|_| !known.open);
+            if let (Choice::New, Some((disk, moment))) = (choice, written) {
                 self.confirm_since(disk, moment, *range);
             }
         }

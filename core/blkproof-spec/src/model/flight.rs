@@ -210,7 +210,14 @@ impl Model {
     /// Takes in that a request is over: well, badly, or nobody knows how.
     fn land(&mut self, flight: &Flight, outcome: Option<bool>) {
         for cell in &flight.cells {
-            self.images.cell_mut(*cell).open = false;
+            let cell = self.images.cell_mut(*cell);
+            cell.open = false;
+            let (written, seen) = (cell.written, cell.pinned(Choice::New));
+            for range in seen {
+                if let Some((disk, moment)) = written {
+                    self.confirm_since(disk, moment, range);
+                }
+            }
         }
         let Some(effect) = flight.effect else { return };
         let untouched = !flight.errors.is_empty()

@@ -371,6 +371,12 @@ impl Cell {
         }
     }
 
+    /// Returns where it is known to have this value.
+    pub(crate) fn pinned(&self, choice: Choice) -> Vec<ByteRange> {
+        let pins = self.pins.iter().filter(|pin| pin.value == choice);
+        pins.map(|pin| pin.range()).collect()
+    }
+
     /// Returns the part of the sector at `position` that the cell decides as one.
     pub(crate) fn unit(&self, position: u64) -> ByteRange {
         let sector = ByteRange::new(position - position % SECTOR, SECTOR);
