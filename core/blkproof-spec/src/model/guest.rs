@@ -76,14 +76,14 @@ impl Model {
         match seen.reply {
             Reply::Done => {
                 if self.jobs_on(disk).next().is_none() || !op.is_write() {
-                    // A discard reads no data, and may leave a cluster behind that it cannot free.
-                    let spared = |firing: &Firing| {
-                        matches!(op, GuestOp::Discard { .. })
+                    // A cluster that cannot be freed may be left behind.
+                    let frees = self.frees(disk, op);
+                    let met = |firing: &Firing| {
+                        let spared = frees
                             && firing.kind == IoType::Read
-                            && firing.place.layer == Layer::File
+                            && firing.place.layer == Layer::File;
+                        !spared && self.reach(disk, op, firing).is_some()
                     };
-                    let met =
-                        |firing: &Firing| !spared(firing) && self.reach(disk, op, firing).is_some();
                     fault_surfaces::guest(&self.name_of(disk), seen.fired, met, out);
                 }
                 if let GuestOp::Read { range } = op {
@@ -331,6 +331,19 @@ impl Model {
         );
         self.learn(&found.pins);
         guest_reads_writes::check(about, found.mismatches, self.faulted, out);
+    }
+
+    /// Tells whether a request may give up clusters, and reads hardly any data.
+    fn frees(&self, disk: ImageId, op: &GuestOp) -> bool {
+        let image = self.images.get(disk);
+        match op {
+            GuestOp::Discard { .. } => true,
+            GuestOp::WriteZeroes { range, .. } => {
+                let ends = range.end() == image.size();
+                ends || !range.inward(image.cluster()).is_empty()
+            }
+            _ => false,
+        }
     }
 
     /// Tells whether a job may still have to copy what a request overwrites.
