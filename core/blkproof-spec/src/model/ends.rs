@@ -4,7 +4,7 @@ use super::Model;
 use super::backup::{allocated, clipped};
 use super::bitmaps::{Base, Owner, Track};
 use super::images::{Absent, Contents, ImageId, Value};
-use super::jobs::{Job, RestorePoint};
+use super::jobs::{Job, Pause, RestorePoint};
 use super::judgement::{Against, Demand, Judgement, Scope, Target};
 use super::ranges::RangeSet;
 use crate::geometry::Format;
@@ -36,6 +36,7 @@ impl Model {
         // Taken out while its end is worked out, so that nothing of it needs a copy.
         let mut job = self.jobs.remove(index);
         job.end = Some(end);
+        job.pause = Pause::None;
         self.scope.ends.push((job.name.clone(), end));
         if let Some(group) = job.group {
             let others = self.group_ends.iter().filter(|(other, _)| *other == group);
