@@ -1,5 +1,8 @@
 //! The built-in engine before its judge.
 
+use core::cell::Cell;
+use std::panic;
+
 use blkproof::spec::model::{About, Fact, Violation};
 use blkproof::spec::{Property, Scenario};
 use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
@@ -46,10 +49,28 @@ impl Judge {
     }
 }
 
+std::thread_local! {
+    /// Whether this thread is judging: a panic then is a finding, which is reported as one.
+    static JUDGING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has panics that are findings say nothing by themselves.
+pub(crate) fn hush() {
+    let say = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !JUDGING.get() {
+            say(info);
+        }
+    }));
+}
+
 fn run(runner: &mut Runner, bugs: Bugs, scenario: &Scenario) -> Outcome {
     let mut engine = Engine::with_bugs(bugs);
     let mut inspector = ImageInspector::new();
-    runner.run(scenario, &mut engine, Some(&mut inspector))
+    JUDGING.set(true);
+    let outcome = runner.run(scenario, &mut engine, Some(&mut inspector));
+    JUDGING.set(false);
+    outcome
 }
 
 /// Adds to what came of the first run that the second one went another way.

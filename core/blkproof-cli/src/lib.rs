@@ -56,6 +56,7 @@ use ui::Ui;
 /// Does what the arguments, the program's name first, ask for.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
+    judge::hush();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

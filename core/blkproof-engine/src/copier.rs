@@ -380,7 +380,7 @@ impl Copier {
     /// are zero. What cannot be found out counts as one cluster of data.
     fn measure(&self, start: u64, end: u64, source: &mut Node) -> Result<(u64, bool), Wait> {
         let bytes = self.bytes(start, end);
-        let data_max = if self.style.compress && !self.seeded.bugs.has(Bug::CompressedChunks) {
+        let data_max = if self.style.compress {
             self.cluster
         } else {
             CHUNK_BYTES.max(self.cluster)

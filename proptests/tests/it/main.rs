@@ -1,5 +1,6 @@
 //! Suites over the public interfaces, on the built-in engine.
 
+mod bugs;
 mod campaign;
 mod corpora;
 mod planted;
