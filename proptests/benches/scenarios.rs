@@ -174,23 +174,25 @@ fn steps(c: &mut Criterion) {
 fn campaign(c: &mut Criterion) {
     let (mut runner, mut engine) = (Runner::new(Options::default()), Engine::new());
     let mut group = c.benchmark_group("campaign");
-    for profile in Profile::ALL {
+    for profile in Profile::built_in() {
         let mut number = 0;
-        group.bench_function(profile.name, |b| {
+        group.bench_function(&*profile.name, |b| {
             b.iter(|| {
                 number += 1;
-                let scenario = generate::case(1, number, &profile);
+                let scenario = generate::case(1, number, profile);
                 runner.run(&scenario, &mut engine, Some(&mut ImageInspector))
             });
         });
     }
-    let mut number = 0;
-    group.bench_function("generation alone", |b| {
-        b.iter(|| {
-            number += 1;
-            generate::case(1, number, &Profile::SMALL)
+    for profile in Profile::built_in() {
+        let mut number = 0;
+        group.bench_function(format!("generation alone, {}", profile.name), |b| {
+            b.iter(|| {
+                number += 1;
+                generate::case(1, number, profile)
+            });
         });
-    });
+    }
 }
 
 fn iotest(c: &mut Criterion) {

@@ -154,12 +154,17 @@ pub(crate) struct RunArgs {
     /// The seed of the campaign: decimal, or hexadecimal after 0x.
     #[arg(long, value_name = "X", default_value_t, allow_negative_numbers = true)]
     pub(crate) seed: Seed,
-    /// How the scenarios lean; given several times, the cases take turns [default: all].
-    #[arg(long, value_name = "P", value_parser = ProfileName::parser())]
+    /// How the scenarios lean: small, faults, transactions, large, or a file that says it; given
+    /// several times, the cases take turns [default: all].
+    #[arg(long, value_name = "P")]
     pub(crate) profile: Vec<ProfileName>,
     /// How many threads judge cases [default: one per processor].
     #[arg(long, value_name = "J", allow_negative_numbers = true)]
     pub(crate) jobs: Option<Jobs>,
+    /// Print what the cases reached: every kind of step by the state of the job, by the faults and by
+    /// the answer, and what was never reached.
+    #[arg(long)]
+    pub(crate) stats: bool,
     /// The folder that takes the scenarios that failed [default: blkproof-out].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -183,9 +188,9 @@ impl RunArgs {
 /// Returns the profiles of these names, or all.
 fn profiles(names: &[ProfileName]) -> Vec<Profile> {
     if names.is_empty() {
-        return Profile::ALL.to_vec();
+        return Profile::built_in().to_vec();
     }
-    names.iter().map(|name| name.0.clone()).collect()
+    names.iter().map(|name| name.profile.clone()).collect()
 }
 
 #[derive(Debug, Args)]
@@ -282,7 +287,7 @@ pub(crate) struct BugsArgs {
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) cases: u64,
     /// How the scenarios lean; given several times, the cases take turns [default: all].
-    #[arg(long, value_name = "P", value_parser = ProfileName::parser())]
+    #[arg(long, value_name = "P")]
     pub(crate) profile: Vec<ProfileName>,
     /// How many bugs are hunted at once [default: one per processor].
     #[arg(long, value_name = "J", allow_negative_numbers = true)]

@@ -42,6 +42,8 @@ pub(crate) enum Record<'a> {
     Shrunk(Box<Shrunk<'a>>),
     /// A failure whose parts were weighed.
     Explained(Box<Explained>),
+    /// What the cases of a run reached.
+    Coverage(Coverage),
     /// What a run comes to.
     Summary(Box<Summary>),
 }
@@ -195,11 +197,30 @@ pub(crate) struct Faults {
     pub(crate) idle: u64,
 }
 
+/// What the cases of a run reached.
+#[derive(Debug, Serialize)]
+pub(crate) struct Coverage {
+    /// What was reached at all.
+    pub(crate) cells: Vec<Cell>,
+    /// What was never reached without a reason.
+    pub(crate) holes: Vec<Cell>,
+}
+
+/// A cell of the table of what was reached.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cell {
+    pub(crate) step: &'static str,
+    pub(crate) job: &'static str,
+    pub(crate) fault: &'static str,
+    pub(crate) answer: &'static str,
+    pub(crate) count: u64,
+}
+
 /// What a run comes to.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     pub(crate) seed: u64,
-    pub(crate) profiles: Vec<&'static str>,
+    pub(crate) profiles: Vec<String>,
     /// The time that was asked for, where it was not a number of cases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seconds_asked: Option<f64>,

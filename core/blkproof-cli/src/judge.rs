@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use std::panic;
 
+use blkproof::coverage::Coverage;
 use blkproof::spec::model::{About, Fact, Violation};
 use blkproof::spec::{Property, Scenario};
 use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
@@ -14,6 +15,7 @@ pub(crate) struct Judge {
     once: Runner,
     traced: Runner,
     bugs: Bugs,
+    again: Runner,
 }
 
 impl Judge {
@@ -30,7 +32,21 @@ impl Judge {
             once: Runner::new(Options::default()),
             traced: Runner::new(traced),
             bugs,
+            again: Runner::new(traced),
         }
+    }
+
+    /// Begins to count what scenarios reach; of one that is judged twice, the first run counts.
+    pub(crate) fn cover(&mut self) {
+        self.once.cover();
+        self.traced.cover();
+    }
+
+    /// Returns what scenarios reached, if that is counted.
+    pub(crate) fn coverage(&self) -> Option<Coverage> {
+        let mut all = self.once.coverage()?.clone();
+        all.merge(self.traced.coverage()?);
+        Some(all)
     }
 
     /// Judges a scenario.
@@ -41,7 +57,7 @@ impl Judge {
     /// Judges a scenario twice; both runs have to leave the same trace.
     pub(crate) fn judge_twice(&mut self, scenario: &Scenario) -> Outcome {
         let first = run(&mut self.traced, self.bugs, scenario);
-        let second = run(&mut self.traced, self.bugs, scenario);
+        let second = run(&mut self.again, self.bugs, scenario);
         if first.counts().trace == second.counts().trace {
             return first;
         }

@@ -4,6 +4,8 @@ mod corpora;
 
 mod keeper;
 
+mod stats;
+
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -44,13 +46,16 @@ pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let exit = replayed.max(judged).max(kept);
     let summary = Summary {
         plan: &plan,
-        profiles_given: !args.profile.is_empty(),
+        profiles_given: &args.profile,
         jobs,
         folders: &folders,
         totals: &totals,
         time,
         exit,
     };
+    if let Some(coverage) = &totals.coverage {
+        stats::print(coverage, ui)?;
+    }
     summary.print(ui)?;
     Ok(exit)
 }
@@ -58,6 +63,7 @@ pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
 fn plan(args: &RunArgs) -> Plan {
     Plan {
         seed: args.seed.0,
+        stats: args.stats,
         profiles: args.profiles(),
         end: match args.cases {
             Some(cases) => End::Cases(cases.0),

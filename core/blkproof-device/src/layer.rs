@@ -71,8 +71,8 @@ enum Stage {
     Raised,
     /// Behind the rule that delayed it.
     Delayed,
-    /// Behind everything: this is how it ended.
-    Done(Result<(), Errno>),
+    /// Behind everything: this is how it ended, and a hash of the data that it brought.
+    Done(Result<(), Errno>, u64),
 }
 
 /// What a rule account says.
@@ -298,14 +298,16 @@ impl Layer {
     fn pass<D: BlockDevice + ?Sized>(&mut self, call: &mut Call<'_, '_, D>) -> IoResult<()> {
         let (request, desk) = (call.request, call.desk);
         let (start, done) = own_events(request.kind);
-        let mut stage = self.stage(request, desk)?;
+        let stage = self.stage(request, desk)?;
         if let (Stage::Start, Some(event)) = (&stage, start) {
-            self.own_event(event, request, Stage::Raised, desk)?;
+            self.own_event(event, request, || Stage::Raised, desk)?;
         }
         let result = match stage {
             Stage::Start | Stage::Raised => self.decide(call),
             Stage::Delayed => self.change(call),
-            Stage::Done(result) => return result.map_err(IoError::Failed),
+            // What a format writes down may have changed while it waited: that is another write.
+            Stage::Done(Ok(()), digest) if digest != call.io.digest() => return self.change(call),
+            Stage::Done(result, _) => return result.map_err(IoError::Failed),
         };
         let settled = match result {
             Ok(()) => Ok(()),
@@ -314,8 +316,12 @@ impl Layer {
             Err(IoError::Wait(_)) => return result,
         };
         if let Some(event) = done {
-            stage = Stage::Done(settled);
-            self.own_event(event, request, stage, desk)?;
+            self.own_event(
+                event,
+                request,
+                || Stage::Done(settled, call.io.digest()),
+                desk,
+            )?;
         }
         result
     }
@@ -325,12 +331,12 @@ impl Layer {
         &mut self,
         event: Event,
         request: Request,
-        stage: Stage,
+        stage: impl FnOnce() -> Stage,
         desk: &Desk,
     ) -> IoResult<()> {
         let result = self.event(event, desk);
         if let Err(IoError::Wait(wait)) = &result {
-            self.hold(request, wait.clone(), stage);
+            self.hold(request, wait.clone(), stage());
         }
         result
     }

@@ -135,6 +135,8 @@ impl Machine {
 
     fn begin_abort(&mut self, job: JobSerial) {
         let index = self.index(job);
+        // Whoever ends a job that is paused lets it go.
+        self.jobs[index].pause = false;
         match self.jobs[index].state {
             JobState::Aborting => return,
             JobState::Paused => self.enter(index, JobState::Running),

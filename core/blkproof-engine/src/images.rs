@@ -160,6 +160,8 @@ impl Machine {
             }
         }
         match result {
+            // It has come about; nothing that is left to do can be seen.
+            Err(IoError::Wait(_)) if new == size.0 && new != old => Ok(()),
             Err(IoError::Failed(Errno::EFBIG)) => Err(Refusal::SizeTooLarge.into()),
             result => result.map_err(Stop::from),
         }

@@ -68,10 +68,14 @@ impl Machine {
     }
 
     fn resume(&mut self, index: usize) -> Result<(), Refusal> {
-        let job = &mut self.jobs[index];
-        if !job.pause {
+        if !self.jobs[index].pause {
             return Err(Refusal::NotPaused);
         }
+        self.accept(
+            index,
+            &[JobState::Created, JobState::Running, JobState::Paused],
+        )?;
+        let job = &mut self.jobs[index];
         if job.pauses > 1 {
             job.pauses -= 1;
             return Ok(());

@@ -69,7 +69,7 @@ use crate::property::{answers_exact, no_crash, refusal_harmless};
 use crate::reply::{Refusal, Reply};
 use crate::scenario::Setup;
 use crate::status::JobEnd;
-use crate::step::{Action, Run, StepNumber, Work};
+use crate::step::{Action, BitmapCommand, BitmapStep, Run, StepNumber, TransactionAction, Work};
 
 use bitmaps::{Bitmap, Owner};
 use cleanup::Cleanup;
@@ -352,16 +352,12 @@ impl Model {
                     | crate::step::GuestOp::WriteZeroes { .. }
             ),
             _ if can.declines => true,
-            Action::Bitmap(command) => matches!(
-                command.command,
-                crate::step::BitmapCommand::Add {
-                    persistent: true,
-                    ..
-                }
-            ),
+            Action::Bitmap(command) => is_persistent(command),
             Action::Start { .. } | Action::Settle { .. } => !can.in_flight,
             Action::Advance { .. } => !can.stepwise,
-            Action::Transaction { .. } => !can.transactions,
+            Action::Transaction { actions, .. } => {
+                !can.transactions || actions.iter().any(may_be_unsupported)
+            }
             Action::Resize { .. } => !can.resize,
             Action::Restart => !can.restart,
             Action::Backup { backup, .. } => backup.compress,
@@ -430,6 +426,25 @@ impl Model {
             }
             at = end.min(other);
         }
+    }
+}
+
+/// Tells whether a bitmap command asks for a bitmap that is stored.
+fn is_persistent(step: &BitmapStep) -> bool {
+    matches!(
+        step.command,
+        BitmapCommand::Add {
+            persistent: true,
+            ..
+        }
+    )
+}
+
+fn may_be_unsupported(action: &TransactionAction) -> bool {
+    match action {
+        TransactionAction::Abort => false,
+        TransactionAction::Bitmap(step) => is_persistent(step),
+        TransactionAction::Backup(backup) => backup.compress,
     }
 }
 

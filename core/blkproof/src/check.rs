@@ -59,7 +59,7 @@ impl Check {
         Self {
             seed: 1,
             cases: 200,
-            profile: Profile::SMALL,
+            profile: Profile::built_in()[0].clone(),
         }
     }
 

@@ -1,24 +1,41 @@
-//! Scenarios made up from a seed.
+//! Scenarios made up from choices: of a seed, or of bytes.
 //!
-//! A case is addressed by (seed, number) and comes out the same on every machine. Every step that
-//! is made up is answered by the model alone ([`Expect::Any`]): the generator only aims at what is
-//! interesting, and keeps just enough of an account (`plan`) to aim well.
+//! A case is addressed by (seed, number, profile) and comes out the same on every machine. The
+//! generator keeps account (`account`) of what its steps lead to, as the model would, so that steps
+//! are legal unless they are meant not to be: those are marked with `expect=refused`. Every other
+//! step is answered by the model alone ([`Expect::Any`](blkproof_spec::step::Expect)). Each
+//! scenario draws a subset of the kinds of steps and faults (a swarm), and edges are favoured.
 
 mod choices;
 
-mod plan;
+mod kind;
 
 mod profile;
+
+mod few;
+
+mod label;
+
+mod account;
+
+mod shapes;
 
 mod steps;
 
 pub use choices::Choices;
-pub use profile::Profile;
+pub use kind::Kind;
+pub use profile::{Profile, ProfileError};
 
-use blkproof_spec::step::{Action, Expect};
-use blkproof_spec::{DiskSetup, Scenario, Setup, Step};
+use blkproof_spec::{Limits, Scenario, Setup, Units};
 
-use plan::Plan;
+use account::Account;
+
+/// How many steps one choice of a step may come to.
+const STEPS_PER_CHOICE: u64 = 12;
+
+/// The bound of a step where there are faults: a job that ignores an error that lasts goes on for
+/// ever. No job on a disk of any profile needs as much otherwise.
+const FAULTED_UNITS: Units = Units(1 << 13);
 
 /// Makes up case `number` of the campaign `seed`.
 #[must_use]
@@ -26,61 +43,62 @@ pub fn case(seed: u64, number: u64, profile: &Profile) -> Scenario {
     scenario(&mut Choices::new(seed, number), profile)
 }
 
-/// Makes up a scenario from a source of choices.
+/// Makes up a scenario from a source of choices. Bytes that run out end it early.
 #[must_use]
-pub fn scenario(choices: &mut Choices, profile: &Profile) -> Scenario {
-    let disks = disks(choices, profile);
-    let mut plan = Plan::new(&disks);
+pub fn scenario(choices: &mut Choices<'_>, profile: &Profile) -> Scenario {
     let count = choices.between(profile.steps.0, profile.steps.1);
-    while (plan.steps.len() as u64) < count {
-        steps::next(&mut plan, choices, profile);
+    let room = usize::try_from(count + 4).unwrap_or(0);
+    let mut account = Account::new(choices, profile, room);
+    let disks = shapes::disks(&mut account, choices, profile);
+    let rules = if choices.chance(profile.at_open) {
+        steps::at_open(&mut account, choices)
+    } else {
+        Vec::new()
+    };
+    while (account.steps.len() as u64) < count {
+        steps::next(&mut account, choices, profile);
+        if choices.is_exhausted() {
+            break;
+        }
+    }
+    debug_assert!((account.steps.len() as u64) < count + STEPS_PER_CHOICE);
+    let mut limits = Limits::default();
+    if account.faulted || !rules.is_empty() {
+        limits.units_per_step = FAULTED_UNITS;
     }
     Scenario {
         setup: Setup {
             disks,
-            ..Setup::default()
+            rules,
+            limits,
         },
-        steps: plan.steps.into_iter().map(unjudged).collect(),
+        steps: account.steps,
         ..Scenario::default()
     }
 }
 
-fn unjudged(action: Action) -> Step {
-    Step {
-        action,
-        expect: Expect::Any,
-    }
-}
-
-fn disks(choices: &mut Choices, profile: &Profile) -> Vec<DiskSetup> {
-    let count = choices.between(1, profile.disks_max);
-    (0..count)
-        .map(|index| plan::disk(index, choices, profile))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Profile, case};
+    use super::{Profile, STEPS_PER_CHOICE, case};
 
     #[test]
     fn a_case_is_addressed_by_seed_and_number() {
-        for profile in Profile::ALL {
+        for profile in Profile::built_in() {
             for number in 0..50 {
-                assert_eq!(case(7, number, &profile), case(7, number, &profile));
+                assert_eq!(case(7, number, profile), case(7, number, profile));
             }
-            assert_ne!(case(7, 1, &profile), case(7, 2, &profile));
-            assert_ne!(case(7, 1, &profile), case(8, 1, &profile));
+            assert_ne!(case(7, 1, profile), case(7, 2, profile));
+            assert_ne!(case(7, 1, profile), case(8, 1, profile));
         }
     }
 
     #[test]
     fn every_profile_makes_scenarios_of_its_length() {
-        for profile in Profile::ALL {
+        for profile in Profile::built_in() {
             for number in 0..200 {
-                let scenario = case(1, number, &profile);
+                let scenario = case(1, number, profile);
                 assert!(scenario.steps.len() as u64 >= profile.steps.0);
-                assert!(scenario.steps.len() as u64 <= profile.steps.1 + 4);
+                assert!(scenario.steps.len() as u64 <= profile.steps.1 + STEPS_PER_CHOICE);
                 assert!(!scenario.setup.disks.is_empty());
             }
         }

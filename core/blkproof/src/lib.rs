@@ -26,7 +26,13 @@ pub mod generate;
 
 pub mod sweep;
 
+mod case;
+
 pub mod exhaustive;
+#[cfg(any(feature = "arbitrary", feature = "proptest", feature = "quickcheck"))]
+pub mod front;
+
+pub mod coverage;
 
 pub mod shrink;
 
@@ -36,6 +42,7 @@ mod check;
 
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;
+pub use case::Case;
 pub use check::{Check, check};
 pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};
 pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};

@@ -32,6 +32,7 @@ use blkproof_spec::{
     StepNumber, Tag,
 };
 
+use crate::coverage::Coverage;
 use crate::inspect::Inspector;
 use crate::outcome::{Counts, Failure, Finding, Moment, NotJudged, Outcome};
 use crate::subject::Subject;
@@ -85,6 +86,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Runner {
     options: Options,
+    coverage: Option<Coverage>,
     pool: Pool,
     buffers: Buffers,
 }
@@ -125,9 +127,21 @@ impl Runner {
     pub fn new(options: Options) -> Self {
         Self {
             options,
+            coverage: None,
             pool: Pool::default(),
             buffers: Buffers::default(),
         }
+    }
+
+    /// Begins to count what is reached.
+    pub fn cover(&mut self) {
+        self.coverage.get_or_insert_default();
+    }
+
+    /// Returns what was reached, if that is counted.
+    #[must_use]
+    pub fn coverage(&self) -> Option<&Coverage> {
+        self.coverage.as_ref()
     }
 
     /// Returns how scenarios are run.
@@ -171,6 +185,7 @@ impl Runner {
                 None => None,
             },
             options: self.options,
+            coverage: self.coverage.as_mut(),
             capabilities,
             model: Model::new(&scenario.setup, capabilities),
             trace: self.options.trace.then(trace::Trace::default),
@@ -191,6 +206,7 @@ struct Run<'a> {
     world: &'a dyn World,
     inspector: Option<&'a mut dyn Inspector>,
     options: Options,
+    coverage: Option<&'a mut Coverage>,
     capabilities: Capabilities,
     model: Model,
     trace: Option<trace::Trace>,
@@ -325,6 +341,9 @@ impl Run<'_> {
             self.counts.rules += 1;
             self.counts.matched += count.matched;
             self.counts.fired += count.fired;
+            if let Some(coverage) = &mut self.coverage {
+                coverage.note_rule(&count.rule.rule, count.fired);
+            }
             if count.fired == 0 {
                 self.counts.idle_rules.push(count.rule);
             }

@@ -59,6 +59,15 @@ pub fn parse(text: &[u8]) -> Result<Scenario, Diagnostics> {
     Document::parse(text).map(|document| document.scenario)
 }
 
+/// Parses what can be parsed of any bytes, leaving out lines that are wrong.
+///
+/// For inputs that nobody wrote: a program that changes texts blindly should still get a scenario.
+/// The header may be missing; what [`print()`] prints comes out as [`parse`] has it.
+#[must_use]
+pub fn parse_leniently(text: &[u8]) -> Scenario {
+    parse::parse_leniently(text)
+}
+
 /// Prints a scenario in canonical form.
 #[must_use]
 pub fn print(scenario: &Scenario) -> String {

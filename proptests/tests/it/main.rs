@@ -3,6 +3,7 @@
 mod bugs;
 mod campaign;
 mod corpora;
+mod fronts;
 mod planted;
 mod qemu;
 mod real_files;

@@ -75,9 +75,12 @@ fn no_verb_means_the_defaults_of_run() {
 fn profiles_take_turns_in_the_order_given() {
     let names = |args: &RunArgs| -> Vec<_> {
         let profiles = args.profiles();
-        profiles.iter().map(|profile| profile.name).collect()
+        profiles
+            .iter()
+            .map(|profile| profile.name.to_string())
+            .collect()
     };
     let args = run_args(&["--profile", "large", "--profile", "small"]);
     assert_eq!(names(&args), ["large", "small"]);
-    assert!(names(&run_args(&[])).contains(&"faults"));
+    assert!(names(&run_args(&[])).contains(&"faults".to_owned()));
 }

@@ -3,7 +3,9 @@
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
+use std::fs;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::thread;
 
 use blkproof::generate::Profile;
@@ -151,16 +153,26 @@ impl FromStr for Seconds {
     }
 }
 
-/// A profile, by its name.
+/// A profile: one that comes with blkproof, or one that a file says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct ProfileName(pub(crate) Profile);
+pub(crate) struct ProfileName {
+    /// As it was given.
+    pub(crate) given: String,
+    pub(crate) profile: Profile,
+}
 
-impl ProfileName {
-    /// Takes the name of a profile; an unknown one is answered with those that there are.
-    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
-        let names = Profile::ALL.map(|profile| profile.name);
-        PossibleValuesParser::new(names)
-            .map(|name| Self(Profile::named(&name).expect("only names of profiles pass")))
+impl FromStr for ProfileName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let profile = match Profile::named(text) {
+            Some(profile) => profile,
+            None => read(Path::new(text))?,
+        };
+        Ok(Self {
+            given: text.to_owned(),
+            profile,
+        })
     }
 }
 
@@ -186,4 +198,17 @@ impl StrikeName {
         PossibleValuesParser::new(Strike::ALL.map(Strike::name))
             .map(|name| Self(Strike::from_name(&name).expect("only names of strikes pass")))
     }
+}
+
+/// Reads the profile that a file says; it is called as the file is.
+fn read(path: &Path) -> Result<Profile, String> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let names = Profile::built_in()
+            .iter()
+            .map(|profile| format!("'{}'", profile.name));
+        let names: Vec<_> = names.collect();
+        format!("expected {}, or a file ({error})", names.join(", "))
+    })?;
+    let name = path.file_stem().unwrap_or(path.as_os_str());
+    Profile::parse(&name.to_string_lossy(), &text).map_err(|error| error.to_string())
 }

@@ -1,5 +1,6 @@
 //! What a campaign did, summed up in whatever order the cases come.
 
+use blkproof::coverage::Coverage;
 use blkproof::{Counts, Outcome};
 use blkproof_spec::step::{GuestOp, TransactionAction};
 use blkproof_spec::{Action, Scenario};
@@ -21,6 +22,8 @@ pub(crate) struct Totals {
     pub(crate) faults_matched: u64,
     pub(crate) faults_fired: u64,
     pub(crate) faults_idle: u64,
+    /// What was reached, where that is counted.
+    pub(crate) coverage: Option<Coverage>,
     digest: [u8; 32],
 }
 
@@ -59,6 +62,7 @@ impl Totals {
             faults_matched,
             faults_fired,
             faults_idle,
+            coverage,
             digest,
         } = other;
         self.cases += cases;
@@ -74,6 +78,9 @@ impl Totals {
         self.faults_matched += faults_matched;
         self.faults_fired += faults_fired;
         self.faults_idle += faults_idle;
+        if let Some(coverage) = coverage {
+            self.coverage.get_or_insert_default().merge(coverage);
+        }
         self.mix(digest);
     }
 

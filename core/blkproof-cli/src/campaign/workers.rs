@@ -122,6 +122,9 @@ pub(crate) fn judge(
 fn work(shared: &Shared<'_>, sender: &SyncSender<Found>) -> Totals {
     let mut judge = Judge::new();
     let mut totals = Totals::default();
+    if shared.plan.stats {
+        judge.cover();
+    }
     while let Some(number) = shared.claim() {
         let scenario = shared.plan.case(number);
         let twice = Plan::is_twice(number);
@@ -141,5 +144,6 @@ fn work(shared: &Shared<'_>, sender: &SyncSender<Found>) -> Totals {
             let _ = sender.send(found);
         }
     }
+    totals.coverage = judge.coverage();
     totals
 }

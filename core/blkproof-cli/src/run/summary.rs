@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use owo_colors::OwoColorize as _;
 
 use super::corpora::Folder;
-use crate::args::Jobs;
+use crate::args::{Jobs, ProfileName};
 use crate::campaign::{End, Plan, Totals};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -18,7 +18,7 @@ use crate::ui::Ui;
 #[derive(Debug)]
 pub(super) struct Summary<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) profiles_given: bool,
+    pub(super) profiles_given: &'a [ProfileName],
     pub(super) jobs: Jobs,
     pub(super) folders: &'a [Folder],
     pub(super) totals: &'a Totals,
@@ -46,10 +46,8 @@ impl Summary<'_> {
         let seed = self.plan.seed.to_string();
         let cases = self.totals.cases.to_string();
         let mut args = vec!["run", "--seed", &seed, "--cases", &cases];
-        if self.profiles_given {
-            for name in self.plan.profile_names() {
-                args.extend(["--profile", name]);
-            }
+        for name in self.profiles_given {
+            args.extend(["--profile", &name.given]);
         }
         ui.command(args)
     }
@@ -115,7 +113,12 @@ impl Summary<'_> {
         let totals = self.totals;
         json::Summary {
             seed: self.plan.seed,
-            profiles: self.plan.profile_names(),
+            profiles: self
+                .plan
+                .profile_names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             seconds_asked: match self.plan.end {
                 End::Cases(_) => None,
                 End::After(time) => Some(time.as_secs_f64()),

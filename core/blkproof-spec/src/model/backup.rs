@@ -35,6 +35,14 @@ impl Model {
         out: &mut Judgement,
     ) {
         self.find_out(backup, seen.reply);
+        if self.cannot_drain(seen) {
+            self.scope.refused = true;
+            return self.doubt_target(backup);
+        }
+        if self.is_below_doubtful(backup, seen.reply) {
+            self.scope.refused = true;
+            return;
+        }
         match self.plan(backup) {
             Err(refused) => {
                 let by_fault = matches!(
@@ -43,13 +51,12 @@ impl Model {
                 ) && fired_on(seen, |name| {
                     *name == backup.target || self.target_reaches(backup, name)
                 });
-                if !self.cannot_drain(seen) && !by_fault {
+                if !by_fault {
                     refusal_harmless::check(&refused.why, seen.reply, out);
                 }
                 self.refuse_backup(backup, refused, by_fault);
                 self.scope.refused = true;
             }
-            Ok(_) if self.cannot_drain(seen) => self.scope.refused = true,
             Ok(plan) if self.failed_to_start(backup, &plan, seen) => {
                 self.scope.rolled_back.push(plan.job);
                 if let PlannedTarget::New(geometry, backing) = plan.target {
@@ -85,10 +92,41 @@ impl Model {
             self.images.get_mut(id).presence = match reply {
                 Reply::Refused(Refusal::ImageExists) => Presence::Present,
                 Reply::Refused(Refusal::ImageMissing) => Presence::Absent,
+                // Refused before anybody looked.
+                Reply::Refused(
+                    Refusal::NoSuchDevice | Refusal::NodeBusy | Refusal::CannotDrain,
+                ) => Presence::Unknown,
                 _ if creates => Presence::Absent,
                 _ => Presence::Present,
             };
         }
+    }
+
+    /// Leaves open whether a target is there that a backup would have made: a request that had to
+    /// wait kept it from being made, or was asked for while it was made.
+    pub(super) fn doubt_target(&mut self, backup: &Backup) {
+        let creates = matches!(backup.mode, TargetMode::Create { .. });
+        if !creates || self.images.find(&backup.target).is_some() {
+            return;
+        }
+        if let Ok(plan) = self.plan(backup)
+            && let PlannedTarget::New(geometry, backing) = plan.target
+        {
+            let id = self.make_image(&backup.target, geometry, backing);
+            self.images.get_mut(id).presence = Presence::Unknown;
+        }
+    }
+
+    /// Tells whether a backup was refused because of an image below its target that may or may not
+    /// be there.
+    pub(super) fn is_below_doubtful(&self, backup: &Backup, reply: Reply) -> bool {
+        let missing = Reply::Refused(Refusal::ImageMissing);
+        let unreadable = Reply::Refused(Refusal::ImageUnreadable);
+        (reply == missing || reply == unreadable)
+            && self
+                .images
+                .find(&backup.target)
+                .is_some_and(|id| self.images.is_doubtful(id))
     }
 
     /// Takes in what a refused backup leaves behind.

@@ -34,6 +34,8 @@ pub(crate) struct Track {
     pub(crate) base: Base,
     /// The moment of the disk from which on it counts.
     pub(crate) since: u64,
+    /// The moment of the disk at which it was last enabled; 0 where it recorded from the start.
+    pub(crate) enabled: u64,
     /// Whether it recorded every change since.
     pub(crate) gapless: bool,
     /// The largest size the disk had since, in bytes.
@@ -49,9 +51,15 @@ impl Track {
             recording,
             base: Base::Moment(moment),
             since: moment,
+            enabled: 0,
             gapless: true,
             high: size,
         }
+    }
+
+    /// Returns the moment of the disk from which on it has seen every change.
+    pub(crate) fn records_since(&self) -> u64 {
+        self.since.max(self.enabled)
     }
 
     /// Takes in a change of these whole granules that has to be seen.

@@ -47,7 +47,7 @@ impl Model {
             return false;
         }
         match why {
-            Some(why) if !(why.or_done && seen.reply == Reply::Done) => {
+            Some(why) if !(why.or_done && !matches!(seen.reply, Reply::Refused(_))) => {
                 refusal_harmless::check(&why, seen.reply, out);
                 self.scope.refused = true;
                 false
@@ -224,7 +224,13 @@ impl Model {
                 let track = &mut self.bitmaps[index].track;
                 *track = Track::new(track.recording, moment, size);
             }
-            BitmapCommand::Enable => self.bitmaps[index].track.recording = true,
+            BitmapCommand::Enable => {
+                let track = &mut self.bitmaps[index].track;
+                if !track.recording {
+                    track.recording = true;
+                    track.enabled = moment;
+                }
+            }
             BitmapCommand::Disable => self.bitmaps[index].track.recording = false,
             BitmapCommand::Merge { sources } => self.merge(index, &found, sources, size),
         }

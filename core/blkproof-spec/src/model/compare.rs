@@ -287,7 +287,10 @@ impl Model {
 
     /// Judges what an inspector found in an image that nobody has open.
     pub fn judge_image(&self, image: &ImageName, report: ImageReport, out: &mut Judgement) {
-        if !self.undetectable {
+        // Where an image of its chain was removed, nothing can be said.
+        let found = self.images.find(image);
+        let whole = found.is_none_or(|id| self.images.chain(id).is_some());
+        if !self.undetectable && whole {
             image_sound::check(image, report, self.faulted, out);
         }
     }

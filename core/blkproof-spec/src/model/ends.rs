@@ -70,6 +70,7 @@ impl Model {
 
     /// Puts what was frozen into the target, wherever it was to be copied.
     fn fill_target(&mut self, job: &Job) {
+        self.keep_copied(job);
         let point = &self.points[job.point];
         let image = self.images.get(job.target);
         if job.extra.is_empty() && job.must.covers(image.whole()) {
@@ -109,12 +110,15 @@ impl Model {
                 self.images.blur(job.target, range, new, None);
             }
         }
-        let cluster = self.images.get(job.target).cluster();
+        self.keep_copied(job);
+    }
+
+    /// Takes in that the target may have allocated all that was to be copied, zeroes too.
+    fn keep_copied(&mut self, job: &Job) {
+        let image = self.images.get_mut(job.target);
+        let cluster = image.cluster();
         for range in job.must.iter().chain(job.extra.iter()) {
-            self.images
-                .get_mut(job.target)
-                .kept
-                .insert(range.outward(cluster));
+            image.kept.insert(range.outward(cluster));
         }
     }
 
@@ -194,7 +198,11 @@ impl Model {
             } else {
                 RangeSet::default()
             },
-            extra: copied,
+            // Before it has looked at what is allocated, all of a `top` job is to be copied.
+            extra: match job.sync {
+                Sync::Top => RangeSet::of(ByteRange::between(0, size).outward(job.cluster)),
+                _ => copied,
+            },
             ..bitmap.track.clone()
         };
         bitmap.track.merge(&remainder, size, bitmap.granularity);

@@ -64,15 +64,23 @@ impl Model {
         refuse(size > most, Refusal::SizeTooLarge);
         let missing = backing == Some(None);
         refuse(missing, Refusal::ImageMissing);
-        // What a failed step may have left behind need not be readable.
-        let unknown = self.is_unknown(step.backing.as_ref());
-        refuse(unknown, Refusal::ImageUnreadable);
+        // What a failed step may have left behind need not be there, nor be readable.
+        if let Some(id) = backing.flatten().filter(|_| any_of.is_empty()) {
+            let broken = self.images.chain(id).is_none();
+            let why = Refusals::from([Refusal::ImageMissing, Refusal::ImageUnreadable].as_slice());
+            if self.images.is_doubtful(id) || (broken && step.size.is_some()) {
+                return Some(why.or_done());
+            }
+            if broken {
+                return Some(why);
+            }
+        }
         if !qcow2 && step.backing.is_some() {
             return Some(Refusals::any());
         }
         let only_missing = any_of == [Refusal::ImageMissing] && step.size.is_some();
         let refusals = Refusals {
-            or_done: only_missing || any_of == [Refusal::ImageUnreadable],
+            or_done: only_missing,
             any_of,
             ..Refusals::default()
         };
@@ -88,6 +96,7 @@ impl Model {
             self.images.get_mut(id).presence = match reply {
                 Reply::Refused(Refusal::ImageExists) => Presence::Present,
                 Reply::Refused(Refusal::ImageMissing) => Presence::Absent,
+                Reply::Refused(Refusal::CannotDrain) => Presence::Unknown,
                 _ => if_done,
             };
         }
@@ -157,6 +166,9 @@ impl Model {
         let backing = backing?;
         match self.images.find(backing) {
             None => Some(Refusals::from(Refusal::ImageMissing).or_done()),
+            Some(base) if self.images.is_doubtful(base) => {
+                Some(Refusals::from(Refusal::ImageMissing).or_done())
+            }
             Some(base) if self.images.reaches(base, id) => Some(Refusals::any().or_done()),
             Some(_) => None,
         }

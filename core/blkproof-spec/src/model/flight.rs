@@ -184,8 +184,17 @@ impl Model {
             done: false,
             filtered: self.jobs_on(disk).next().is_some(),
         };
-        if let GuestOp::Read { .. } = op {
+        if let GuestOp::Read { range } = op {
             flight.snapshot = Some(self.images.flatten(disk));
+            // It may overtake writes that are in flight already.
+            let open = self
+                .flights
+                .iter()
+                .filter(|other| other.disk == disk && !other.done);
+            let changes = open.filter_map(|other| other.effect);
+            flight
+                .contested
+                .extend(changes.map(|effect| effect.range.intersect(*range)));
         }
         if let Some(effect) = effect {
             let moment = self.change(disk, effect.range);

@@ -304,8 +304,10 @@ impl Model {
             }
             let granules = bitmap.granules(range);
             match &mut bitmap.successor {
-                Some(successor) if moment > successor.since => successor.confirm(granules),
-                _ if moment > bitmap.track.since => bitmap.track.confirm(granules),
+                Some(successor) if moment > successor.records_since() => {
+                    successor.confirm(granules);
+                }
+                _ if moment > bitmap.track.records_since() => bitmap.track.confirm(granules),
                 _ => {}
             }
         }

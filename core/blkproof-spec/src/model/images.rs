@@ -245,6 +245,19 @@ impl Images {
         Some(out)
     }
 
+    /// Tells whether an image, or one below it, may or may not be there.
+    pub(crate) fn is_doubtful(&self, id: ImageId) -> bool {
+        let mut at = Some(id);
+        for _ in 0..CHAIN_MAX {
+            match at {
+                Some(id) if self.get(id).presence == Presence::Unknown => return true,
+                Some(id) => at = self.backing_of(id),
+                None => return false,
+            }
+        }
+        false
+    }
+
     /// Tells whether `part` is `id` or lies below it.
     pub(crate) fn reaches(&self, id: ImageId, part: ImageId) -> bool {
         let mut at = Some(id);

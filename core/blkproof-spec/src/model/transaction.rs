@@ -22,6 +22,11 @@ impl Model {
         self.scope.transaction = true;
         if self.cannot_drain(seen) {
             self.scope.refused = true;
+            for action in actions {
+                if let TransactionAction::Backup(backup) = action {
+                    self.doubt_target(backup);
+                }
+            }
             return;
         }
         let foreign = |action: &TransactionAction| !matches!(action, TransactionAction::Backup(_));
@@ -76,7 +81,7 @@ impl Model {
             TransactionAction::Backup(backup) => self
                 .images
                 .find(&backup.target)
-                .is_some_and(|id| self.images.get(id).presence == Presence::Unknown),
+                .is_some_and(|id| self.images.is_doubtful(id)),
             _ => false,
         })
     }

@@ -69,7 +69,7 @@ impl Rounds {
     }
 
     /// Adds a few requests of the guest.
-    fn guest(&mut self, choices: &mut Choices) {
+    fn guest(&mut self, choices: &mut Choices<'_>) {
         for _ in 0..choices.below(5) {
             let (start, len) = self.range(choices);
             match choices.below(8) {
@@ -84,7 +84,7 @@ impl Rounds {
 
     /// Makes up a range: at borders of blocks and beside them, where writes went before, at the
     /// end.
-    fn range(&mut self, choices: &mut Choices) -> (u64, u64) {
+    fn range(&mut self, choices: &mut Choices<'_>) -> (u64, u64) {
         let block = (4 * K) << choices.below(5);
         let border = choices.below(self.size / block + 1) * block;
         let start = match choices.below(5) {
@@ -112,7 +112,7 @@ impl Rounds {
     }
 
     /// Lets one of the disk's next requests fail.
-    fn fail(&mut self, choices: &mut Choices) {
+    fn fail(&mut self, choices: &mut Choices<'_>) {
         let error = rule("d.file").error(Errno::EIO);
         let error = if choices.chance(70) {
             error.on_reads()

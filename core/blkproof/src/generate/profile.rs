@@ -1,120 +1,207 @@
-//! How a campaign leans.
+//! How a campaign leans: data, read from files.
+//!
+//! A profile is a text of lines `key = value` (a small part of TOML, so that editors know it). The
+//! parser is our own: the harness is a library that others add to their crates, and lines of
+//! numbers are no reason to hand them a dependency. A key that does not exist is an error that
+//! names the nearest one; a key that is left out has the value of the profile `small`.
 
-use blkproof_spec::Format;
+mod parse;
+
+use std::sync::OnceLock;
+
+pub use parse::ProfileError;
+
+use super::kind::{KINDS, Kind};
 
 /// How a campaign leans: which shapes and steps it makes up, and how often.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Profile {
     /// Its name.
-    pub name: &'static str,
+    pub name: Box<str>,
     /// The fewest and the most steps of a scenario.
     pub steps: (u64, u64),
-    /// The most disks of a scenario.
-    pub disks_max: u64,
+    /// The fewest and the most disks of a scenario.
+    pub disks: (u64, u64),
     /// The fewest and the most clusters of a disk.
     pub clusters: (u64, u64),
-    /// The image formats of disks.
-    pub formats: &'static [Format],
-    /// The weights of the kinds of steps.
-    pub weights: Weights,
+    /// How many disks in a hundred are raw.
+    pub raw: u64,
+    /// How many disks in a hundred are 1 to 16 TiB large.
+    pub huge: u64,
+    /// How many qcow2 disks in a hundred have a backing file.
+    pub backed: u64,
+    /// Of a hundred kinds of steps, and of faults, how many a scenario draws from.
+    pub kinds: u64,
+    /// How many scenarios in a hundred have rules that are armed when the disks are opened.
+    pub at_open: u64,
+    /// How many faults in a hundred last until they are lifted.
+    pub lasting: u64,
+    /// How many faults in a hundred report nothing. A run in which one fires is of no account for
+    /// an engine that does not claim to detect it.
+    pub silent: u64,
+    pub(super) weights: [u32; KINDS],
 }
 
-/// How often each kind of step is made up, relative to the others.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Weights {
-    /// Writes of data.
-    pub write: u64,
-    /// Writes of zeroes.
-    pub zeroes: u64,
-    /// Discards.
-    pub discard: u64,
-    /// Reads.
-    pub read: u64,
-    /// Flushes.
-    pub flush: u64,
-    /// Resizes.
-    pub resize: u64,
-    /// Bitmap commands.
-    pub bitmap: u64,
-    /// Full backups.
-    pub full: u64,
-    /// Incremental backups.
-    pub incremental: u64,
-    /// Jobs that stay running while other steps happen.
-    pub job: u64,
-    /// Transactions.
-    pub transaction: u64,
-    /// Fault rules.
-    pub fault: u64,
-    /// Requests that stay in flight.
-    pub in_flight: u64,
-    /// Clean restarts.
-    pub restart: u64,
-}
+/// The profiles that come with blkproof, each a file.
+const FILES: [(&str, &str); 4] = [
+    ("small", include_str!("../../profiles/small.toml")),
+    ("faults", include_str!("../../profiles/faults.toml")),
+    (
+        "transactions",
+        include_str!("../../profiles/transactions.toml"),
+    ),
+    ("large", include_str!("../../profiles/large.toml")),
+];
 
 impl Profile {
-    /// All profiles.
-    pub const ALL: [Self; 4] = [Self::SMALL, Self::FAULTS, Self::TRANSACTIONS, Self::LARGE];
+    /// Returns the profiles that come with blkproof: `small`, `faults`, `transactions`, `large`.
+    #[must_use]
+    pub fn built_in() -> &'static [Self] {
+        static PROFILES: OnceLock<Vec<Profile>> = OnceLock::new();
+        PROFILES.get_or_init(|| {
+            let parsed = |(name, text): (&str, &str)| {
+                Self::parse(name, text).expect("the profiles that come with blkproof are right")
+            };
+            FILES.into_iter().map(parsed).collect()
+        })
+    }
 
-    /// Small disks, everything but faults.
-    pub const SMALL: Self = Self {
-        name: "small",
-        steps: (8, 24),
-        disks_max: 2,
-        clusters: (1, 10),
-        formats: &[Format::Qcow2, Format::Qcow2, Format::Raw],
-        weights: Weights {
-            write: 30,
-            zeroes: 6,
-            discard: 6,
-            read: 4,
-            flush: 3,
-            resize: 3,
-            bitmap: 12,
-            full: 5,
-            incremental: 14,
-            job: 12,
-            transaction: 3,
-            fault: 0,
-            in_flight: 3,
-            restart: 1,
-        },
-    };
-
-    /// Small disks and errors on either side of a job.
-    pub const FAULTS: Self = Self {
-        name: "faults",
-        weights: Weights {
-            fault: 12,
-            ..Self::SMALL.weights
-        },
-        ..Self::SMALL
-    };
-
-    /// Several disks and transactions.
-    pub const TRANSACTIONS: Self = Self {
-        name: "transactions",
-        disks_max: 3,
-        weights: Weights {
-            transaction: 20,
-            fault: 5,
-            ..Self::SMALL.weights
-        },
-        ..Self::SMALL
-    };
-
-    /// Disks of up to a thousand clusters.
-    pub const LARGE: Self = Self {
-        name: "large",
-        clusters: (64, 1024),
-        ..Self::SMALL
-    };
-
-    /// Returns the profile of this name.
+    /// Returns the built-in profile of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|profile| profile.name == name)
+        let known = Self::built_in().iter();
+        known
+            .into_iter()
+            .find(|known| &*known.name == name)
+            .cloned()
+    }
+
+    /// Reads a profile. What it does not say is as in `small`.
+    ///
+    /// # Errors
+    ///
+    /// Where a line says nothing that a profile can say, with the line and what was expected.
+    ///
+    /// ```
+    /// use blkproof::generate::{Kind, Profile};
+    ///
+    /// let profile = Profile::parse("mine", "steps = [3, 5]\nrestart = 10\n")?;
+    /// assert_eq!(profile.steps, (3, 5));
+    /// assert_eq!(profile.weight(Kind::Restart), 10);
+    ///
+    /// let error = Profile::parse("mine", "restrat = 10").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "line 1: unknown key `restrat`; did you mean `restart`?"
+    /// );
+    /// # Ok::<(), blkproof::generate::ProfileError>(())
+    /// ```
+    pub fn parse(name: &str, text: &str) -> Result<Self, ProfileError> {
+        let mut profile = Self::blank();
+        parse::read(FILES[0].1, &mut profile)?;
+        profile.name = name.into();
+        parse::read(text, &mut profile)?;
+        Ok(profile)
+    }
+
+    /// Returns how often a step is of this kind, relative to the others.
+    #[must_use]
+    pub fn weight(&self, kind: Kind) -> u32 {
+        self.weights[kind as usize]
+    }
+
+    fn blank() -> Self {
+        Self {
+            name: Box::default(),
+            steps: (0, 0),
+            disks: (0, 0),
+            clusters: (0, 0),
+            raw: 0,
+            huge: 0,
+            backed: 0,
+            kinds: 0,
+            at_open: 0,
+            lasting: 0,
+            silent: 0,
+            weights: [0; KINDS],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FILES, Kind, Profile};
+
+    #[test]
+    fn the_first_profile_says_everything() {
+        for key in super::parse::keys() {
+            let said = FILES[0]
+                .1
+                .lines()
+                .any(|line| line.starts_with(&format!("{key} = ")));
+            assert!(said, "{key}");
+        }
+    }
+
+    #[test]
+    fn profiles_are_found_by_name() {
+        assert_eq!(
+            Profile::named("large"),
+            Some(Profile::built_in()[3].clone())
+        );
+        assert_eq!(Profile::named("larger"), None);
+        assert_eq!(Profile::built_in()[2].disks, (1, 3));
+        assert_eq!(Profile::built_in()[2].weight(Kind::Write), 36);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (text, said) in [
+            ("\nwrite: 3", "line 2: expected `key = value`"),
+            (
+                "write = x",
+                "line 1: expected a number below 1000000, found `x`",
+            ),
+            (
+                "write = -1",
+                "line 1: expected a number below 1000000, found `-1`",
+            ),
+            (
+                "steps = 3",
+                "line 1: expected two numbers such as [8, 24], found `3`",
+            ),
+            (
+                "steps = [5, 3]",
+                "line 1: expected two numbers such as [8, 24], found `[5, 3]`",
+            ),
+            (
+                "raw = 101",
+                "line 1: expected per cent, 0 to 100, found `101`",
+            ),
+            ("raw = 1 # yes\nraw = 2", "line 2: `raw` is given twice"),
+            (
+                "disks = [0, 1]",
+                "line 1: expected two numbers such as [1, 2], found `[0, 1]`",
+            ),
+            (
+                "disks = [1, 17]",
+                "line 1: expected two numbers such as [1, 2], found `[1, 17]`",
+            ),
+            ("zzzzzzzz = 1", "line 1: unknown key `zzzzzzzz`"),
+        ] {
+            let error = Profile::parse("p", text).unwrap_err();
+            assert_eq!(error.to_string(), said);
+        }
+    }
+
+    #[test]
+    fn a_profile_without_any_step_is_refused() {
+        let none: String = Kind::ALL
+            .iter()
+            .map(|kind| format!("{} = 0\n", kind.name()))
+            .collect();
+        let error = Profile::parse("p", &none).unwrap_err();
+        assert_eq!(error.to_string(), "line 20: no kind of step is left");
     }
 }

@@ -7,7 +7,7 @@ use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
 
 use super::Run;
 use super::compare::Look;
-use crate::outcome::{Failure, Finding, NotJudged};
+use crate::outcome::{Failure, Finding, Moment, NotJudged};
 use crate::subject::{Subject, SubjectError};
 use crate::text::describe;
 
@@ -31,6 +31,10 @@ impl Run<'_> {
         self.gather(number, wants_status);
         self.trace_step(number, reply);
         let buffers = &mut *self.buffers;
+        if let (Some(coverage), Moment::Step(_)) = (&mut self.coverage, &self.moment) {
+            let held = !buffers.suspended.is_empty();
+            coverage.note(action, &self.model, reply, &buffers.fired, held);
+        }
         let seen = Observation {
             reply,
             events: &buffers.events,

@@ -48,6 +48,28 @@ pub(super) fn parse(text: &[u8]) -> Result<Document, Diagnostics> {
     parser.finish(text)
 }
 
+/// Parses what can be parsed: lines that are wrong are left out, a transaction that does not end
+/// ends with the text, and the header may be missing.
+pub(super) fn parse_leniently(text: &[u8]) -> Scenario {
+    let text = &text[..text.len().min(MAX_TEXT)];
+    let mut parser = Parser::new();
+    parser.header = true;
+    for raw in text.split(|byte| *byte == b'\n') {
+        let line = raw.strip_suffix(b"\r").unwrap_or(raw);
+        let Ok(line) = core::str::from_utf8(line) else {
+            continue;
+        };
+        // What is wrong with it is of no interest here.
+        let _ = parser.statement(Place {
+            number: 0,
+            text: line,
+            start: 0,
+        });
+    }
+    parser.close_transaction();
+    parser.scenario
+}
+
 fn only(diagnostic: Diagnostic) -> Diagnostics {
     Diagnostics {
         list: vec![diagnostic],
@@ -233,15 +255,7 @@ impl Parser {
         if args.peek().is_some_and(|word| word.text == "end") {
             args.take("`end`")?;
             args.finish()?;
-            if let Some(open) = self.open.take() {
-                self.scenario.steps.push(Step {
-                    action: Action::Transaction {
-                        actions: open.actions,
-                        mode: open.mode,
-                    },
-                    expect: open.expect,
-                });
-            }
+            self.close_transaction();
             return Ok(What::End);
         }
         let first = args.peek();
@@ -258,6 +272,18 @@ impl Parser {
             step,
             index: open.actions.len() - 1,
         })
+    }
+
+    fn close_transaction(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.scenario.steps.push(Step {
+                action: Action::Transaction {
+                    actions: open.actions,
+                    mode: open.mode,
+                },
+                expect: open.expect,
+            });
+        }
     }
 
     fn finish(mut self, text: &str) -> Result<Document, Diagnostics> {

@@ -1,6 +1,6 @@
 //! Scenario text: what it reads, what it prints, what it says of errors.
 
-mod arbitrary;
+pub(crate) mod arbitrary;
 mod corpora;
 mod diagnostics;
 mod formatting;

@@ -14,8 +14,9 @@ use crate::ui::Ui;
 fn plan() -> Plan {
     Plan {
         seed: 7,
-        profiles: vec![Profile::SMALL],
+        profiles: Profile::named("small").into_iter().collect(),
         end: End::Cases(1000),
+        stats: false,
     }
 }
 

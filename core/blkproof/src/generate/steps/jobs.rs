@@ -1,263 +1,161 @@
-//! Made-up backups, work on them, and transactions.
+//! Work on jobs, and commands to them.
 
-use blkproof_spec::step::{
-    Action, Backup, BitmapMode, CompletionMode, Create, ErrorPolicy, JobVerb, Run, Sync,
-    TargetMode, TransactionAction, Work,
-};
-use blkproof_spec::{At, BitmapName, Format, Geometry, ImageName, JobName, Length, Millis, Units};
+use blkproof_spec::step::{Action, JobVerb, Work};
+use blkproof_spec::{Millis, Units};
 
-use super::anchor;
+use super::backups;
 use crate::generate::Choices;
-use crate::generate::plan::{Plan, Tracked};
+use crate::generate::account::{Account, Job};
 
-/// A backup of everything, or of the top image.
-pub(super) fn full(plan: &mut Plan, disk: usize, choices: &mut Choices) {
-    let target = ImageName::new(&plan.fresh("full"));
-    let sync = match choices.below(8) {
-        0 => Sync::Top,
-        1 => Sync::None,
-        _ => Sync::Full,
+/// Does some units of a job's work.
+pub(super) fn advance(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    let Some(index) = open(account, choices) else {
+        return start(account, disk, choices);
     };
-    let mut backup = Backup::new(plan.disks[disk].name.clone(), sync, target.clone());
-    if choices.chance(25) {
-        backup.mode = existing(plan, disk, &target, None, choices);
+    let job = &mut account.jobs[index];
+    if job.concluded || job.worked {
+        return command_to(account, index, choices);
     }
-    if sync == Sync::Full {
-        plan.disks[disk].last_full = Some(target);
-    }
-    submit(plan, disk, backup, choices);
-}
-
-/// A backup of what a bitmap says, onto the chain that the bitmap counts from.
-pub(super) fn incremental(plan: &mut Plan, disk: usize, choices: &mut Choices) {
-    let known = plan.disks[disk].bitmaps.clone();
-    let Some(tracked) = choices.maybe_pick(&known) else {
-        return anchored(plan, disk, choices);
+    let units = match choices.below(6) {
+        0..=2 => 1,
+        3 => choices.between(2, 3),
+        4 => choices.between(2, 8),
+        _ => choices.between(8, 40),
     };
-    let (backup, advances) = of_bitmap(plan, disk, tracked, choices);
-    let target = backup.target.clone();
-    submit(plan, disk, backup, choices);
-    if advances {
-        rebase_plan(plan, disk, &tracked.name, target);
-    }
-}
-
-fn rebase_plan(plan: &mut Plan, disk: usize, name: &BitmapName, base: ImageName) {
-    for tracked in &mut plan.disks[disk].bitmaps {
-        if tracked.name == *name {
-            tracked.base = Some(base.clone());
+    if !job.endless && !job.paused {
+        match job.units.checked_sub(units) {
+            Some(left) => job.units = left,
+            None => job.doubtful = true,
         }
     }
+    let work = Work::Job(job.name.job());
+    let units = Units(units);
+    account.push(Action::Advance { work, units });
+    let doubtful = account.jobs[index].doubtful;
+    // What is probably over is seen to its end soon.
+    if doubtful && choices.chance(50) {
+        finish(account, index);
+    }
 }
 
-/// Makes up a backup by bitmap; tells whether its success starts the bitmap anew.
-fn of_bitmap(
-    plan: &mut Plan,
-    disk: usize,
-    tracked: &Tracked,
-    choices: &mut Choices,
-) -> (Backup, bool) {
-    let target = ImageName::new(&plan.fresh("inc"));
-    let (sync, mode) = match choices.below(6) {
-        0 => (Sync::Bitmap, Some(BitmapMode::OnSuccess)),
-        1 => (Sync::Bitmap, Some(BitmapMode::Never)),
-        2 => (Sync::Bitmap, Some(BitmapMode::Always)),
-        _ => (Sync::Incremental, None),
-    };
-    let mut backup = Backup::new(plan.disks[disk].name.clone(), sync, target.clone());
-    backup.bitmap = Some(tracked.name.clone());
-    backup.bitmap_mode = mode;
-    backup.mode = existing(plan, disk, &target, tracked.base.clone(), choices);
-    (backup, mode != Some(BitmapMode::Never))
+/// Does something to a job, or starts one that stays running.
+pub(super) fn command(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    match open(account, choices) {
+        Some(index) => command_to(account, index, choices),
+        None => start(account, disk, choices),
+    }
 }
 
-/// Makes the target beforehand.
-fn existing(
-    plan: &mut Plan,
-    disk: usize,
-    target: &ImageName,
-    backing: Option<ImageName>,
-    choices: &mut Choices,
-) -> TargetMode {
-    let raw = backing.is_none() && choices.chance(10);
-    let cluster = match choices.below(5) {
-        0 => Length(*choices.pick(&[512, 4 << 10, 128 << 10, 256 << 10])),
-        1 => plan.disks[disk].geometry.cluster,
-        _ => Geometry::DEFAULT_CLUSTER,
-    };
-    let size = plan.disks[disk].geometry.size;
-    let wrong = choices.chance(2);
-    plan.push(Action::Create(Create {
-        image: target.clone(),
-        size: Some(if wrong { Length(size.0 + 512) } else { size }),
-        format: if raw { Format::Raw } else { Format::Qcow2 },
-        cluster: if raw {
-            Geometry::DEFAULT_CLUSTER
-        } else {
-            cluster
-        },
-        backing,
-    }));
-    if choices.chance(80) {
-        TargetMode::Existing
+fn start(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    if account.is_source(disk) {
+        account.push(Action::Tick(Millis(100)));
     } else {
-        TargetMode::Node
+        backups::incremental(account, disk, choices);
     }
 }
 
-/// A new bitmap and a full backup at one moment.
-fn anchored(plan: &mut Plan, disk: usize, choices: &mut Choices) {
-    let name = BitmapName::new(&plan.fresh("b"));
-    let target = ImageName::new(&plan.fresh("full"));
-    let add = anchor(plan, disk, &name, choices);
-    let backup = Backup::new(plan.disks[disk].name.clone(), Sync::Full, target.clone());
-    let job = job_name(plan, disk, &backup);
-    plan.disks[disk].bitmaps.push(Tracked {
-        name,
-        base: Some(target.clone()),
-    });
-    plan.disks[disk].last_full = Some(target);
-    plan.push(Action::Transaction {
-        actions: vec![add, TransactionAction::Backup(Box::new(backup))],
-        mode: CompletionMode::Individual,
-    });
-    plan.disks[disk].jobs.push(job.clone());
-    if choices.chance(70) {
-        finish(plan, disk, job);
-    }
+/// Chooses a job that is not dismissed.
+fn open(account: &Account, choices: &mut Choices<'_>) -> Option<usize> {
+    let count = account.jobs.len();
+    (count > 0).then(|| choices.index(count))
 }
 
-/// Starts the backup, with options, and most often runs it to its end at once.
-fn submit(plan: &mut Plan, disk: usize, mut backup: Backup, choices: &mut Choices) {
-    options(&mut backup, choices);
-    if choices.chance(40) {
-        backup.job = Some(JobName::new(&plan.fresh("j")));
-    }
-    if choices.chance(15) {
-        backup.at = At::Node(plan.disks[disk].name.clone());
-    }
-    let plain = backup.auto_finalize && backup.auto_dismiss && backup.sync != Sync::None;
-    let run = if plain && choices.chance(60) {
-        Run::Finish
-    } else {
-        Run::Start
-    };
-    if run == Run::Start {
-        let job = job_name(plan, disk, &backup);
-        plan.disks[disk].jobs.push(job);
-    }
-    plan.push(Action::Backup {
-        backup: Box::new(backup),
-        run,
-    });
-}
-
-fn job_name(plan: &Plan, disk: usize, backup: &Backup) -> JobName {
-    backup
-        .job
-        .clone()
-        .unwrap_or_else(|| JobName::new(plan.disks[disk].name.as_str()))
-}
-
-fn options(backup: &mut Backup, choices: &mut Choices) {
-    const POLICIES: [ErrorPolicy; 5] = [
-        ErrorPolicy::Report,
-        ErrorPolicy::Ignore,
-        ErrorPolicy::Enospc,
-        ErrorPolicy::Stop,
-        ErrorPolicy::Auto,
-    ];
-    if choices.chance(30) {
-        backup.on_source_error = *choices.pick(&POLICIES);
-        backup.on_target_error = *choices.pick(&POLICIES);
-    }
-    backup.auto_finalize = !choices.chance(8);
-    backup.auto_dismiss = !choices.chance(8);
-    if choices.chance(10) {
-        backup.speed = *choices.pick(&[1, 65_536, 1 << 20, 1 << 30]);
-    }
-}
-
-/// Does something to a job of the disk, or starts one that stays running.
-pub(super) fn work(plan: &mut Plan, disk: usize, choices: &mut Choices) {
-    let open = plan.disks[disk].jobs.clone();
-    let Some(job) = choices.maybe_pick(&open).cloned() else {
-        return incremental(plan, disk, choices);
-    };
-    let verb = match choices.below(20) {
-        0..=6 => {
-            let units = Units(choices.between(1, 12));
-            return plan.push(Action::Advance {
-                work: Work::Job(job),
-                units,
-            });
-        }
-        7..=12 => return finish(plan, disk, job),
-        13 => JobVerb::Pause,
-        14 => JobVerb::Resume,
-        15 => JobVerb::Finalize,
-        16 => JobVerb::Dismiss,
-        17 => JobVerb::SetSpeed(*choices.pick(&[0, 0, 65_536, 1 << 20])),
-        18 => return plan.push(Action::Tick(Millis(choices.between(1, 300)))),
-        _ => {
-            plan.disks[disk].jobs.retain(|kept| *kept != job);
-            JobVerb::Cancel {
-                force: choices.chance(50),
-            }
-        }
-    };
-    plan.push(Action::Job { job, verb });
-}
-
-fn finish(plan: &mut Plan, disk: usize, job: JobName) {
-    plan.disks[disk].jobs.retain(|kept| *kept != job);
-    plan.push(Action::Finish { job });
-}
-
-/// Several actions at one moment: a backup of each disk, with bitmap commands before some of them.
-pub(super) fn transaction(plan: &mut Plan, choices: &mut Choices) {
-    let mut actions = Vec::new();
-    let mut jobs = Vec::new();
-    let grouped = choices.chance(50);
-    for disk in 0..plan.disks.len() {
-        if choices.chance(20) && plan.disks.len() > 1 {
-            continue;
-        }
-        let known = plan.disks[disk].bitmaps.clone();
-        let mut backup = match choices.maybe_pick(&known) {
-            Some(tracked) => {
-                let (backup, advances) = of_bitmap(plan, disk, tracked, choices);
-                if advances {
-                    rebase_plan(plan, disk, &tracked.name, backup.target.clone());
-                }
-                backup
-            }
-            None => {
-                let target = ImageName::new(&plan.fresh("full"));
-                let name = BitmapName::new(&plan.fresh("b"));
-                if !grouped {
-                    actions.push(anchor(plan, disk, &name, choices));
-                    let base = Some(target.clone());
-                    plan.disks[disk].bitmaps.push(Tracked { name, base });
-                }
-                Backup::new(plan.disks[disk].name.clone(), Sync::Full, target)
-            }
-        };
-        options(&mut backup, choices);
-        let job = job_name(plan, disk, &backup);
-        jobs.push((disk, job));
-        actions.push(TransactionAction::Backup(Box::new(backup)));
-    }
+fn command_to(account: &mut Account, index: usize, choices: &mut Choices<'_>) {
+    let job = account.jobs[index];
+    // A command that does not fit the state is refused, which is worth seeing too.
     if choices.chance(8) {
-        actions.push(TransactionAction::Abort);
+        return any_command(account, job, choices);
     }
-    let mode = if grouped {
-        CompletionMode::Grouped
-    } else {
-        CompletionMode::Individual
-    };
-    plan.push(Action::Transaction { actions, mode });
-    for (disk, job) in jobs {
-        plan.disks[disk].jobs.push(job);
+    match job {
+        Job {
+            concluded: true, ..
+        } => {
+            account.jobs.remove(index);
+            verb(account, job, JobVerb::Dismiss);
+        }
+        Job { worked: true, .. } if choices.chance(80) => {
+            account.ended(index, true);
+            verb(account, job, JobVerb::Finalize);
+        }
+        Job { worked: true, .. } => cancel(account, index, choices),
+        Job { paused: true, .. } => paused(account, index, choices),
+        _ => running(account, index, choices),
     }
+}
+
+fn running(account: &mut Account, index: usize, choices: &mut Choices<'_>) {
+    let job = account.jobs[index];
+    match choices.below(10) {
+        0..=5 if !job.endless => finish(account, index),
+        6 if !job.doubtful => {
+            account.jobs[index].paused = true;
+            verb(account, job, JobVerb::Pause);
+        }
+        7 if !job.doubtful => {
+            let speed = choices.pick(&[0, 0, 65_536, 1 << 20]);
+            verb(account, job, JobVerb::SetSpeed(speed));
+        }
+        8 | 9 if !job.doubtful => cancel(account, index, choices),
+        _ if job.endless => cancel(account, index, choices),
+        _ => finish(account, index),
+    }
+}
+
+fn paused(account: &mut Account, index: usize, choices: &mut Choices<'_>) {
+    let job = account.jobs[index];
+    match choices.below(8) {
+        0..=4 => {
+            account.jobs[index].paused = false;
+            verb(account, job, JobVerb::Resume);
+        }
+        5 => verb(account, job, JobVerb::SetSpeed(choices.pick(&[0, 65_536]))),
+        6 => {
+            account.ended(index, false);
+            verb(account, job, JobVerb::Cancel { force: true });
+        }
+        _ => account.push(Action::Finish {
+            job: job.name.job(),
+        }),
+    }
+}
+
+fn cancel(account: &mut Account, index: usize, choices: &mut Choices<'_>) {
+    let job = account.jobs[index];
+    let force = choices.chance(50);
+    account.ended(index, false);
+    verb(account, job, JobVerb::Cancel { force });
+}
+
+/// Any command, whatever the job's state.
+fn any_command(account: &mut Account, job: Job, choices: &mut Choices<'_>) {
+    let command = choices.pick(&[
+        JobVerb::Pause,
+        JobVerb::Resume,
+        JobVerb::Complete,
+        JobVerb::Finalize,
+        JobVerb::Dismiss,
+        JobVerb::SetSpeed(-1),
+        JobVerb::Cancel { force: false },
+    ]);
+    verb(account, job, command);
+}
+
+fn verb(account: &mut Account, job: Job, verb: JobVerb) {
+    account.push(Action::Job {
+        job: job.name.job(),
+        verb,
+    });
+}
+
+/// Runs a job as far as it goes.
+pub(super) fn finish(account: &mut Account, index: usize) {
+    let job = account.jobs[index];
+    if job.finalize {
+        account.jobs[index].worked = true;
+    } else if !job.paused && !job.endless {
+        account.ended(index, true);
+    }
+    account.push(Action::Finish {
+        job: job.name.job(),
+    });
 }

@@ -58,7 +58,7 @@ pub(super) fn errno() -> impl Strategy<Value = Errno> {
 }
 
 /// Any scenario whose setup is valid.
-pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
+pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
     (
         option::of(any::<String>()),
         setup().boxed(),

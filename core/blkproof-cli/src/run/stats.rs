@@ -1,0 +1,128 @@
+//! What the cases of a campaign reached, as tables.
+
+use core::fmt::{Display, Write as _};
+
+use blkproof::coverage::{Answer, Cell, Coverage, Fault, Reached, Status, StepKind, impossible};
+use owo_colors::OwoColorize as _;
+
+use crate::error::Error;
+use crate::json::{self, Record};
+use crate::ui::Ui;
+
+/// How many holes are named; `--json` names all.
+const HOLES_MAX: usize = 40;
+
+/// Prints the tables in either form.
+pub(super) fn print(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
+    ui.emit(&Record::Coverage(record(coverage)))?;
+    steps(coverage, ui)?;
+    rules(coverage, ui)?;
+    refusals(coverage, ui)?;
+    holes(coverage, ui)?;
+    ui.say("")
+}
+
+fn record(coverage: &Coverage) -> json::Coverage {
+    let told = |cell: Cell| json::Cell {
+        step: cell.step.name(),
+        job: cell.status.name(),
+        fault: cell.fault.name(),
+        answer: cell.answer.name(),
+        count: coverage.count(cell),
+    };
+    json::Coverage {
+        cells: Cell::all()
+            .map(told)
+            .filter(|cell| cell.count > 0)
+            .collect(),
+        holes: coverage.holes().map(told).collect(),
+    }
+}
+
+/// One line for each kind of step: how often in all, by status, by fault, by answer.
+fn steps(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
+    ui.say("steps reached".bold())?;
+    let mut head = format!("  {:<22}", "");
+    for name in Status::ALL.iter().map(|status| status.name()) {
+        let _ = write!(head, "{name:>10}");
+    }
+    for name in Fault::ALL.iter().map(|fault| fault.name()) {
+        let _ = write!(head, " {:>9}", name.trim_start_matches("error "));
+    }
+    for name in Answer::ALL.iter().map(|answer| answer.name()) {
+        let _ = write!(head, "{name:>9}");
+    }
+    ui.say(&head)?;
+    for step in StepKind::ALL {
+        let mut line = format!("  {:<22}", step.name());
+        let of =
+            |like: &dyn Fn(&Cell) -> bool| coverage.sum(|cell| cell.step == *step && like(cell));
+        for status in Status::ALL {
+            let _ = write!(line, "{:>10}", of(&|cell| cell.status == *status));
+        }
+        for fault in Fault::ALL {
+            let _ = write!(line, " {:>9}", of(&|cell| cell.fault == *fault));
+        }
+        for answer in Answer::ALL {
+            let _ = write!(line, "{:>9}", of(&|cell| cell.answer == *answer));
+        }
+        ui.say(&line)?;
+    }
+    Ok(())
+}
+
+fn rules(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
+    ui.say("\nfault rules: planned, and how often they acted".bold())?;
+    for (event, reached) in coverage.events() {
+        rule(event, reached, ui)?;
+    }
+    for (effect, reached) in coverage.effects() {
+        rule(effect, reached, ui)?;
+    }
+    Ok(())
+}
+
+fn rule(name: impl Display, reached: Reached, ui: &mut Ui) -> Result<(), Error> {
+    ui.say(format_args!(
+        "  {name:<30}{:>10}{:>10}",
+        reached.planned, reached.fired
+    ))
+}
+
+fn refusals(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
+    ui.say("\nrefusals".bold())?;
+    for (refusal, count) in coverage.refusals() {
+        ui.say(format_args!("  {refusal:<30}{count:>10}"))?;
+    }
+    Ok(())
+}
+
+/// Names what was never reached, and why where there is a reason.
+fn holes(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
+    let mut reasons: Vec<(&str, u64)> = Vec::new();
+    for why in Cell::all().filter_map(impossible) {
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((why, 1)),
+        }
+    }
+    ui.say("\ncells that nothing can reach".bold())?;
+    for (why, count) in reasons {
+        ui.say(format_args!("  {count:>6}  {why}"))?;
+    }
+    let all: Vec<_> = coverage.holes().collect();
+    ui.say(format_args!("\nholes: {}", all.len()).bold())?;
+    for cell in all.iter().take(HOLES_MAX) {
+        ui.say(format_args!(
+            "  {}, {}, {}, {}",
+            cell.step.name(),
+            cell.status.name(),
+            cell.fault.name(),
+            cell.answer.name()
+        ))?;
+    }
+    if all.len() > HOLES_MAX {
+        ui.say(format_args!("  and {} more", all.len() - HOLES_MAX))?;
+    }
+    Ok(())
+}

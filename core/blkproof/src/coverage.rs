@@ -1,0 +1,363 @@
+//! What was reached: a count for every kind of step, in every state of a job, under every kind of
+//! fault, with every outcome; and for every rule of faults, whether it acted.
+//!
+//! Counting is an index and an addition per step. Counts of several threads are merged, in any
+//! order. A cell that nothing can reach is a hole with a reason, and the reasons stand in one table
+//! ([`impossible`]); any other cell that stays empty is a hole that the generator has to answer for.
+
+mod impossible;
+
+mod steps;
+
+use blkproof_spec::fault::{Effect, Event, Firing, Rule, Verdict};
+use blkproof_spec::model::JobView;
+use blkproof_spec::step::{Action, Work};
+use blkproof_spec::{ImageName, JobState, Model, Refusal, Reply};
+
+pub use impossible::impossible;
+pub use steps::StepKind;
+
+macro_rules! dimension {
+    ($(#[$doc:meta])* $name:ident { $($(#[$item:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum $name { $($(#[$item])* $variant),+ }
+
+        impl $name {
+            /// All values, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Returns the name that the table shows.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+pub(crate) use dimension;
+
+dimension! {
+    /// The state of the job that a step concerns, before the step: the one that it names, else the
+    /// latest one of the disk that it names, else the latest one.
+    Status {
+        /// There is no such job.
+        NoJob = "no job",
+        /// It has not started.
+        Created = "created",
+        /// It works.
+        Running = "running",
+        /// A command or an error paused it.
+        Paused = "paused",
+        /// It has done its work and waits for its group, or to be finalized.
+        Pending = "pending",
+        /// It is over and waits to be dismissed.
+        Concluded = "concluded",
+    }
+}
+
+dimension! {
+    /// What faults did during a step.
+    Fault {
+        /// Nothing.
+        None = "no fault",
+        /// Something took time or was held.
+        Wait = "wait",
+        /// An error struck a disk.
+        Source = "error at a disk",
+        /// An error struck another image.
+        Target = "error at an image",
+        /// Something happened that nobody reported.
+        Silent = "silent",
+    }
+}
+
+dimension! {
+    /// How a step was answered.
+    Answer {
+        /// It was done.
+        Done = "done",
+        /// It was refused.
+        Refused = "refused",
+        /// It was tried and failed.
+        Failed = "failed",
+        /// It was under way when the step ended.
+        Pending = "pending",
+    }
+}
+
+/// A cell of the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Cell {
+    /// What was done.
+    pub step: StepKind,
+    /// The state of the job that it concerned.
+    pub status: Status,
+    /// What faults did.
+    pub fault: Fault,
+    /// How it was answered.
+    pub answer: Answer,
+}
+
+const CELLS: usize = StepKind::ALL.len() * Status::ALL.len() * Fault::ALL.len() * Answer::ALL.len();
+
+impl Cell {
+    /// Returns all cells, in the order of the table.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..CELLS).map(|index| {
+            let (index, answer) = (index / Answer::ALL.len(), index % Answer::ALL.len());
+            let (index, fault) = (index / Fault::ALL.len(), index % Fault::ALL.len());
+            let (index, status) = (index / Status::ALL.len(), index % Status::ALL.len());
+            Self {
+                step: StepKind::ALL[index],
+                status: Status::ALL[status],
+                fault: Fault::ALL[fault],
+                answer: Answer::ALL[answer],
+            }
+        })
+    }
+
+    fn index(self) -> usize {
+        let index = self.step as usize * Status::ALL.len() + self.status as usize;
+        let index = index * Fault::ALL.len() + self.fault as usize;
+        index * Answer::ALL.len() + self.answer as usize
+    }
+}
+
+/// How often something was planned and how often it came about.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Reached {
+    /// How many rules said it.
+    pub planned: u64,
+    /// How often one of them acted.
+    pub fired: u64,
+}
+
+/// The names of what rules do beyond `blkdebug`, in the order of the table.
+const EFFECTS: [&str; 11] = [
+    "error",
+    "delay",
+    "partial",
+    "torn",
+    "applied-but-failed",
+    "misdirected",
+    "phantom",
+    "lying-flush",
+    "bit-rot",
+    "stale-read",
+    "capacity",
+];
+
+/// What was reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Coverage {
+    cells: Vec<u64>,
+    refusals: Vec<u64>,
+    /// Of `blkdebug`'s rules, by event.
+    events: Vec<Reached>,
+    effects: Vec<Reached>,
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self {
+            cells: vec![0; CELLS],
+            refusals: vec![0; Refusal::ALL.len()],
+            events: vec![Reached::default(); Event::ALL.len()],
+            effects: vec![Reached::default(); EFFECTS.len()],
+        }
+    }
+}
+
+impl Coverage {
+    /// Adds what was reached elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        let numbers = |own: &mut [u64], other: &[u64]| {
+            own.iter_mut()
+                .zip(other)
+                .for_each(|(own, other)| *own += other);
+        };
+        numbers(&mut self.cells, &other.cells);
+        numbers(&mut self.refusals, &other.refusals);
+        let reached = |own: &mut [Reached], other: &[Reached]| {
+            for (own, other) in own.iter_mut().zip(other) {
+                own.planned += other.planned;
+                own.fired += other.fired;
+            }
+        };
+        reached(&mut self.events, &other.events);
+        reached(&mut self.effects, &other.effects);
+    }
+
+    /// Returns how often a cell was reached.
+    #[must_use]
+    pub fn count(&self, cell: Cell) -> u64 {
+        self.cells[cell.index()]
+    }
+
+    /// Returns how often cells like this were reached.
+    pub fn sum(&self, like: impl Fn(&Cell) -> bool) -> u64 {
+        Cell::all()
+            .zip(&self.cells)
+            .filter(|(cell, _)| like(cell))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// Returns the cells that were never reached and for which there is no reason.
+    pub fn holes(&self) -> impl Iterator<Item = Cell> + '_ {
+        Cell::all().filter(|cell| self.count(*cell) == 0 && impossible(*cell).is_none())
+    }
+
+    /// Returns how often a step was refused for each reason.
+    pub fn refusals(&self) -> impl Iterator<Item = (Refusal, u64)> + '_ {
+        Refusal::ALL
+            .iter()
+            .copied()
+            .zip(self.refusals.iter().copied())
+    }
+
+    /// Returns what became of `blkdebug`'s rules, by the event that they wait for.
+    pub fn events(&self) -> impl Iterator<Item = (Event, Reached)> + '_ {
+        Event::ALL.iter().copied().zip(self.events.iter().copied())
+    }
+
+    /// Returns what became of the other rules, by what they do.
+    pub fn effects(&self) -> impl Iterator<Item = (&'static str, Reached)> + '_ {
+        EFFECTS.iter().copied().zip(self.effects.iter().copied())
+    }
+
+    /// Counts a step; `model` stands where it stood before it.
+    pub(crate) fn note(
+        &mut self,
+        action: &Action,
+        model: &Model,
+        reply: Reply,
+        fired: &[Firing],
+        held: bool,
+    ) {
+        let Some(step) = StepKind::of(action) else {
+            return;
+        };
+        let cell = Cell {
+            step,
+            status: status(action, model),
+            fault: fault(model, fired, held),
+            answer: answer(reply),
+        };
+        self.cells[cell.index()] += 1;
+        if let Reply::Refused(refusal) = reply
+            && let Some(index) = Refusal::ALL.iter().position(|known| *known == refusal)
+        {
+            self.refusals[index] += 1;
+        }
+    }
+
+    /// Counts a rule that was planned, and how often it acted.
+    pub(crate) fn note_rule(&mut self, rule: &Rule, fired: u64) {
+        let reached = match rule {
+            Rule::SetState { event, .. } | Rule::Break { event, .. } => {
+                &mut self.events[*event as usize]
+            }
+            Rule::InjectError(inject) => &mut self.events[inject.event as usize],
+            Rule::Extended(extended) => &mut self.effects[effect(extended.effect)],
+        };
+        reached.planned += 1;
+        reached.fired += fired;
+    }
+}
+
+fn effect(effect: Effect) -> usize {
+    match effect {
+        Effect::Error(_) => 0,
+        Effect::Delay(_) => 1,
+        Effect::Partial { .. } => 2,
+        Effect::Torn { .. } => 3,
+        Effect::AppliedButFailed(_) => 4,
+        Effect::Misdirected { .. } => 5,
+        Effect::Phantom => 6,
+        Effect::LyingFlush => 7,
+        Effect::BitRot { .. } => 8,
+        Effect::StaleRead => 9,
+        Effect::Capacity { .. } => 10,
+    }
+}
+
+fn answer(reply: Reply) -> Answer {
+    match reply {
+        Reply::Done => Answer::Done,
+        Reply::Refused(_) => Answer::Refused,
+        Reply::Failed(_) => Answer::Failed,
+        Reply::Pending => Answer::Pending,
+    }
+}
+
+fn fault(model: &Model, fired: &[Firing], held: bool) -> Fault {
+    if fired.is_empty() {
+        return if held { Fault::Wait } else { Fault::None };
+    }
+    let of = |firing: &Firing| match (firing.verdict, firing.errno) {
+        (Verdict::Silent, _) => Fault::Silent,
+        (_, None) => Fault::Wait,
+        _ if is_disk(model, &firing.place.image) => Fault::Source,
+        _ => Fault::Target,
+    };
+    fired.iter().map(of).max().unwrap_or(Fault::None)
+}
+
+fn is_disk(model: &Model, name: &ImageName) -> bool {
+    let mut images = model.images();
+    images.any(|image| image.name == name && image.role != blkproof_spec::scenario::Role::Image)
+}
+
+fn status(action: &Action, model: &Model) -> Status {
+    let concerns = |job: &JobView<'_>| match action {
+        Action::Job { job: name, .. }
+        | Action::Finish { job: name }
+        | Action::Advance {
+            work: Work::Job(name),
+            ..
+        } => job.name == name,
+        Action::Guest { at, .. } | Action::Start { at, .. } | Action::Resize { at, .. } => {
+            job.source == at.name()
+        }
+        Action::Bitmap(step) => job.source == step.at.name(),
+        Action::Backup { backup, .. } => job.source == backup.at.name(),
+        _ => true,
+    };
+    match model.jobs().filter(concerns).last() {
+        None => Status::NoJob,
+        Some(job) => match job.state {
+            None | Some(JobState::Created) => Status::Created,
+            Some(JobState::Running) => Status::Running,
+            Some(JobState::Paused) => Status::Paused,
+            Some(JobState::Waiting | JobState::Pending) => Status::Pending,
+            Some(JobState::Aborting | JobState::Concluded | JobState::Null) => Status::Concluded,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CELLS, Cell, Coverage};
+
+    #[test]
+    fn every_cell_has_a_place_of_its_own() {
+        let places: Vec<_> = Cell::all().map(Cell::index).collect();
+        assert_eq!(places, (0..CELLS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn counts_are_merged() {
+        let mut one = Coverage::default();
+        one.cells[3] = 2;
+        let mut other = Coverage::default();
+        other.cells[3] = 5;
+        other.effects[1].fired = 1;
+        one.merge(&other);
+        assert_eq!(one.cells[3], 7);
+        assert_eq!(one.effects[1].fired, 1);
+        assert_eq!(one.sum(|_| true), 7);
+    }
+}

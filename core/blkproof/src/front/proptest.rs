@@ -1,0 +1,189 @@
+//! `proptest`: a strategy of cases, whose value tree is the shrinker of this crate.
+//!
+//! What fails is kept as a scenario file: the plan itself, which stays the same scenario whatever
+//! becomes of the generator, and which [`replay`](crate::corpus::replay) and the command line take
+//! as it is. Proptest's own files of seeds can be switched off.
+//!
+//! ```
+//! use blkproof::front::proptest::cases;
+//! use blkproof::generate::Profile;
+//! use blkproof::text;
+//! use proptest::prelude::*;
+//!
+//! let profile = Profile::named("transactions").expect("it is built in");
+//! proptest!(ProptestConfig::with_cases(20), |(case in cases(profile))| {
+//!     let text = text::print(case.scenario());
+//!     prop_assert_eq!(&text::parse(text.as_bytes())?, case.scenario());
+//! });
+//! ```
+//!
+//! A suite that runs its cases judges and keeps them:
+//!
+//! ```no_run
+//! # use blkproof::front::proptest::{Kept, cases};
+//! # use blkproof::generate::Profile;
+//! # use blkproof::{Outcome, Case};
+//! # use proptest::test_runner::{Config, TestRunner};
+//! # fn judge(case: &Case) -> Outcome { panic!("{case:?}") }
+//! let kept = Kept::new("tests/engine_restores.blk".as_ref());
+//! if let Some(case) = kept.load()? {
+//!     kept.verdict(&case, judge(&case))?; // What failed once is tried first.
+//! }
+//! let config = Config { failure_persistence: None, ..Config::default() };
+//! let profile = Profile::named("faults").expect("it is built in");
+//! TestRunner::new(config).run(&cases(profile), |case| kept.verdict(&case, judge(&case)))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ::proptest::prelude::Rng as _;
+use ::proptest::strategy::{NewTree, Strategy, ValueTree};
+use ::proptest::test_runner::{TestCaseError, TestRunner};
+
+use crate::case::Case;
+use crate::corpus::{self, CorpusError};
+use crate::generate::Profile;
+use crate::outcome::Outcome;
+use crate::report::Report;
+use crate::shrink::Shrink;
+use crate::text::Document;
+
+/// Returns a strategy of cases that lean as `profile` says.
+#[must_use]
+pub fn cases(profile: Profile) -> Cases {
+    Cases { profile }
+}
+
+/// A strategy of cases.
+#[derive(Clone, Debug)]
+pub struct Cases {
+    profile: Profile,
+}
+
+impl Strategy for Cases {
+    type Tree = CaseTree;
+    type Value = Case;
+
+    fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
+        let seed = runner.rng().next_u64();
+        Ok(CaseTree::new(Case::of(seed, 0, &self.profile)))
+    }
+}
+
+/// A case that is made smaller as proptest asks for it.
+#[derive(Debug)]
+pub struct CaseTree {
+    current: Case,
+    /// Made when the case failed: most never do.
+    shrink: Option<Shrink>,
+}
+
+impl CaseTree {
+    fn new(case: Case) -> Self {
+        Self {
+            current: case,
+            shrink: None,
+        }
+    }
+
+    /// Takes in whether the current case fails, and goes on to the next one.
+    fn go_on(&mut self, fails: bool) -> bool {
+        let shrink = match &mut self.shrink {
+            Some(shrink) => {
+                shrink.report(fails);
+                shrink
+            }
+            None => self
+                .shrink
+                .insert(Shrink::new(self.current.scenario().clone())),
+        };
+        if let Some(candidate) = shrink.candidate() {
+            self.current = candidate.clone().into();
+            return true;
+        }
+        self.current = shrink.best().clone().into();
+        false
+    }
+}
+
+impl ValueTree for CaseTree {
+    type Value = Case;
+
+    fn current(&self) -> Case {
+        self.current.clone()
+    }
+
+    fn simplify(&mut self) -> bool {
+        self.go_on(true)
+    }
+
+    fn complicate(&mut self) -> bool {
+        self.go_on(false)
+    }
+}
+
+/// The file that takes the smallest case that failed so far.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    path: PathBuf,
+}
+
+impl Kept {
+    /// Keeps what fails in this file, whose folder is there.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// Returns the case that failed before, if one did.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is there and cannot be read, or is no scenario.
+    pub fn load(&self) -> Result<Option<Case>, CorpusError> {
+        match corpus::load(&self.path) {
+            Ok(document) => Ok(Some(document.scenario.into())),
+            Err(CorpusError::Unreadable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells proptest what came of a case. One that failed is written down first; while a failure
+    /// is made smaller, the file always holds the smallest one.
+    ///
+    /// # Errors
+    ///
+    /// The report, where the case failed; or why it cannot be written down.
+    pub fn verdict(&self, case: &Case, outcome: Outcome) -> Result<(), TestCaseError> {
+        let failure = match outcome {
+            Outcome::Held(_) => return Ok(()),
+            Outcome::NotJudged(..) => {
+                return Err(TestCaseError::reject(
+                    "a fault that the subject cannot detect",
+                ));
+            }
+            Outcome::Failed(failure) => failure,
+        };
+        let document = Document::of(case.scenario().clone());
+        let path = self.path.display().to_string();
+        let report = Report::new(
+            &failure,
+            &document,
+            &path,
+            &format!("blkproof replay {path}"),
+        );
+        fs::write(&self.path, document.print()).map_err(|error| {
+            TestCaseError::fail(format!("cannot write {path}: {error}\n{}", report.render()))
+        })?;
+        Err(TestCaseError::fail(report.render()))
+    }
+}

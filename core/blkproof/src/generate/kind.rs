@@ -1,0 +1,67 @@
+//! The kinds of steps that the generator makes up.
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        /// A kind of step that the generator makes up, often with others that belong to it.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[non_exhaustive]
+        pub enum Kind { $($(#[$doc])* $variant),+ }
+
+        impl Kind {
+            /// All kinds, the simplest first.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Returns its name, by which profiles weigh it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Data is written.
+    Write = "write",
+    /// Zeroes are written.
+    Zeroes = "zeroes",
+    /// Data is given up.
+    Discard = "discard",
+    /// Data is read.
+    Read = "read",
+    /// What was written is made durable.
+    Flush = "flush",
+    /// A disk gets another size.
+    Resize = "resize",
+    /// A bitmap command.
+    Bitmap = "bitmap",
+    /// A backup of everything, of the top image, or of what the guest overwrites.
+    Full = "full",
+    /// A backup of what a bitmap says.
+    Incremental = "incremental",
+    /// A command to a job, or the run to its end.
+    Job = "job",
+    /// Some units of a job's work.
+    Advance = "advance",
+    /// Several actions at one moment.
+    Transaction = "transaction",
+    /// Fault rules are installed.
+    Fault = "fault",
+    /// Fault rules are lifted.
+    Lift = "lift",
+    /// Requests that stay in flight while other steps happen.
+    InFlight = "in-flight",
+    /// A request is suspended, and later resumed.
+    Breakpoint = "breakpoint",
+    /// Virtual time passes.
+    Time = "time",
+    /// Images are made, rebased, removed.
+    Image = "image",
+    /// A clean restart.
+    Restart = "restart",
+    /// A step that has to be refused, marked as such.
+    Illegal = "illegal",
+}
+
+/// How many kinds there are.
+pub(super) const KINDS: usize = Kind::ALL.len();

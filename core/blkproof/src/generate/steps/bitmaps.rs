@@ -1,0 +1,155 @@
+//! Bitmap commands.
+
+use blkproof_spec::step::{Action, BitmapCommand, BitmapStep};
+use blkproof_spec::{At, Length};
+
+use crate::generate::Choices;
+use crate::generate::account::{Account, Bitmap};
+use crate::generate::label::Label;
+
+/// Adds a bitmap command.
+pub(super) fn command(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    if account.disks[disk].is_qcow2() && choices.chance(1) {
+        return stored(account, disk);
+    }
+    let step = match known(account, disk, choices) {
+        Some(bitmap) if !choices.chance(12) => change(account, disk, bitmap, choices),
+        _ => add(account, disk, None, choices),
+    };
+    account.push(Action::Bitmap(step));
+}
+
+/// Asks for a bitmap that is stored, without counting on it: not every engine stores bitmaps.
+fn stored(account: &mut Account, disk: usize) {
+    let name = account.fresh("stored").bitmap();
+    account.push(Action::Bitmap(BitmapStep {
+        at: At::Node(account.disks[disk].name.image()),
+        name,
+        command: BitmapCommand::Add {
+            granularity: None,
+            persistent: true,
+            disabled: false,
+        },
+    }));
+}
+
+/// Returns one of the disk's bitmaps that no job holds; now and then one that a job holds.
+pub(super) fn known(account: &Account, disk: usize, choices: &mut Choices<'_>) -> Option<Bitmap> {
+    let bitmaps = &account.disks[disk].bitmaps;
+    if bitmaps.is_empty() {
+        return None;
+    }
+    let bitmap = bitmaps[choices.index(bitmaps.len())];
+    let free = !account.is_busy(bitmap.name) || choices.chance(15);
+    free.then_some(bitmap)
+}
+
+/// Makes up a new bitmap, which counts from `base`.
+pub(super) fn add(
+    account: &mut Account,
+    disk: usize,
+    base: Option<Label>,
+    choices: &mut Choices<'_>,
+) -> BitmapStep {
+    let name = account.fresh("b");
+    let granularity = choices.chance(30).then(|| Length(512 << choices.below(12)));
+    let disabled = choices.chance(8);
+    let known = &mut account.disks[disk];
+    known.bitmaps.push(Bitmap {
+        name,
+        base: base.or(known.last_full),
+        disabled,
+    });
+    let is_source = account.is_source(disk);
+    let known = &account.disks[disk];
+    // By device name, a bitmap added during a job would be the filter's and go with it.
+    let at = if is_source && !choices.chance(20) {
+        At::Node(known.name.image())
+    } else {
+        known.at(choices)
+    };
+    BitmapStep {
+        at,
+        name: name.bitmap(),
+        command: BitmapCommand::Add {
+            granularity,
+            persistent: false,
+            disabled,
+        },
+    }
+}
+
+/// Makes up a change of a bitmap.
+pub(super) fn change(
+    account: &mut Account,
+    disk: usize,
+    bitmap: Bitmap,
+    choices: &mut Choices<'_>,
+) -> BitmapStep {
+    let is_source = account.is_source(disk);
+    let busy = account.is_busy(bitmap.name);
+    let known = &mut account.disks[disk];
+    let index = known
+        .bitmaps
+        .iter()
+        .position(|kept| kept.name == bitmap.name);
+    let command = match choices.below(10) {
+        0..=2 if bitmap.disabled => BitmapCommand::Enable,
+        0 => BitmapCommand::Enable,
+        1 | 2 => BitmapCommand::Disable,
+        3 | 4 => BitmapCommand::Clear,
+        5 => BitmapCommand::Remove,
+        6 if account.disks.len() > 1 => return merge(account, disk, bitmap, true, choices),
+        _ => return merge(account, disk, bitmap, false, choices),
+    };
+    if let Some(index) = index.filter(|_| !busy) {
+        match command {
+            BitmapCommand::Remove => {
+                known.bitmaps.remove(index);
+            }
+            BitmapCommand::Enable => known.bitmaps[index].disabled = false,
+            BitmapCommand::Disable => known.bitmaps[index].disabled = true,
+            _ => {}
+        }
+    }
+    BitmapStep {
+        at: at(account, disk, is_source, choices),
+        name: bitmap.name.bitmap(),
+        command,
+    }
+}
+
+/// Makes up a merge of one or two bitmaps, of this disk or of another one of the same size.
+fn merge(
+    account: &Account,
+    disk: usize,
+    bitmap: Bitmap,
+    across: bool,
+    choices: &mut Choices<'_>,
+) -> BitmapStep {
+    let size = account.disks[disk].geometry.size;
+    let other = choices.index(account.disks.len());
+    let same_size = account.disks[other].geometry.size == size || choices.chance(10);
+    let from = if across && same_size { other } else { disk };
+    let node = At::Node(account.disks[from].name.image());
+    let at_source = (from != disk || account.is_source(from)).then_some(node);
+    let sources = (0..choices.between(1, 2))
+        .filter_map(|_| known(account, from, choices))
+        .map(|source| (at_source.clone(), source.name.bitmap()))
+        .collect();
+    BitmapStep {
+        at: at(account, disk, account.is_source(disk), choices),
+        name: bitmap.name.bitmap(),
+        command: BitmapCommand::Merge { sources },
+    }
+}
+
+/// Addresses a disk so that its own bitmaps are found, also while a job's filter has its name.
+fn at(account: &Account, disk: usize, is_source: bool, choices: &mut Choices<'_>) -> At {
+    let known = &account.disks[disk];
+    if is_source && !choices.chance(10) {
+        At::Node(known.name.image())
+    } else {
+        known.at(choices)
+    }
+}

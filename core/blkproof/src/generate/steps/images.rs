@@ -1,0 +1,76 @@
+//! Images that are made, rebased, removed.
+
+use blkproof_spec::step::{Action, Create};
+use blkproof_spec::{Format, Geometry};
+
+use crate::generate::Choices;
+use crate::generate::account::{Account, Image};
+use crate::generate::label::Label;
+
+/// Makes an image, or does something to one that nobody has open.
+pub(super) fn step(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    let count = account.images.len();
+    if count == 0 || choices.chance(25) {
+        return create(account, disk, choices);
+    }
+    let index = choices.index(count);
+    let image = account.images[index];
+    if account.is_open(image.name) && !choices.chance(20) {
+        return create(account, disk, choices);
+    }
+    let image_name = image.name.image();
+    if choices.chance(25) {
+        forget(account, image.name);
+        return account.push(Action::Remove { image: image_name });
+    }
+    if image.geometry.format == Format::Raw {
+        return create(account, disk, choices);
+    }
+    // What lies above an image in its own chain cannot be below it.
+    let base = account.images[..index]
+        .iter()
+        .rev()
+        .find(|base| base.geometry.size == image.geometry.size)
+        .map(|base| base.name);
+    let base = base.filter(|_| choices.chance(75));
+    account.images[index].has_backing = base.is_some();
+    account.push(Action::Rebase {
+        image: image_name,
+        backing: base.map(Label::image),
+    });
+}
+
+fn forget(account: &mut Account, name: Label) {
+    account.images.retain(|image| image.name != name);
+    for disk in &mut account.disks {
+        disk.last_full = disk.last_full.filter(|kept| *kept != name);
+        for bitmap in disk.bitmaps.iter_mut() {
+            bitmap.base = bitmap.base.filter(|base| *base != name);
+        }
+    }
+}
+
+fn create(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    let name = account.fresh("image");
+    let known = &account.disks[disk];
+    let backing = known.last_full.filter(|_| choices.chance(50));
+    let is_raw = backing.is_none() && choices.chance(30);
+    let geometry = Geometry {
+        format: if is_raw { Format::Raw } else { Format::Qcow2 },
+        cluster: Geometry::DEFAULT_CLUSTER,
+        ..known.geometry
+    };
+    let size = (backing.is_none() || choices.chance(50)).then_some(geometry.size);
+    account.images.push(Image {
+        name,
+        geometry,
+        has_backing: backing.is_some(),
+    });
+    account.push(Action::Create(Create {
+        image: name.image(),
+        size,
+        format: geometry.format,
+        cluster: geometry.cluster,
+        backing: backing.map(Label::image),
+    }));
+}
