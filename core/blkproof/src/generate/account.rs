@@ -44,6 +44,8 @@ pub(super) struct Account {
 pub(super) struct Disk {
     pub(super) name: Label,
     pub(super) geometry: Geometry,
+    /// The largest size that it may ever have had.
+    pub(super) largest: u64,
     /// It is a node without a device.
     pub(super) is_node: bool,
     pub(super) backing: Option<Label>,

@@ -42,6 +42,7 @@ pub(super) fn disks(
         let disk = Disk {
             name: Label::new("drive", number),
             geometry,
+            largest: geometry.size.0,
             is_node,
             backing,
             bitmaps: Few::default(),

@@ -64,6 +64,7 @@ fn resize(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
     let known = &mut account.disks[disk];
     let size = known.resized(choices);
     let at = guest::addressed(known, choices);
+    known.largest = known.largest.max(size.0);
     if !is_source {
         known.geometry.size = size;
         release(account);

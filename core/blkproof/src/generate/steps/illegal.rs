@@ -198,7 +198,7 @@ fn request(account: &mut Account, disk: &Disk, choices: &mut Choices<'_>) -> Act
 
 /// A request that does not lie within the disk.
 fn beyond(disk: &Disk, reads: bool, choices: &mut Choices<'_>) -> GuestOp {
-    let size = disk.geometry.size.0;
+    let size = disk.largest;
     let range = ByteRange::new(size - SECTOR, 2 * SECTOR);
     let behind = ByteRange::new(size + SECTOR, SECTOR);
     match choices.below(5) {
@@ -275,7 +275,7 @@ fn spoil(account: &mut Account, disk: &Disk, backup: &mut Backup, choices: &mut 
             backup.compress = true;
         }
         14 => {
-            let size = Length(disk.geometry.size.0 + SECTOR);
+            let size = Length(disk.largest + SECTOR);
             let geometry = Geometry::qcow2(size);
             account.push(Action::Create(Create {
                 image: backup.target.clone(),
