@@ -71,8 +71,8 @@ enum Stage {
     Raised,
     /// Behind the rule that delayed it.
     Delayed,
-    /// Behind everything: this is how it ended, and a hash of the data that it brought.
-    Done(Result<(), Errno>, u64),
+    /// Behind everything: this is how it ended.
+    Done(Result<(), Errno>),
 }
 
 /// What a rule account says.
@@ -300,14 +300,15 @@ impl Layer {
         let (start, done) = own_events(request.kind);
         let stage = self.stage(request, desk)?;
         if let (Stage::Start, Some(event)) = (&stage, start) {
-            self.own_event(event, request, || Stage::Raised, desk)?;
+            self.own_event(event, request, Stage::Raised, desk)?;
         }
         let result = match stage {
             Stage::Start | Stage::Raised => self.decide(call),
             Stage::Delayed => self.change(call),
-            // What a format writes down may have changed while it waited: that is another write.
-            Stage::Done(Ok(()), digest) if digest != call.io.digest() => return self.change(call),
-            Stage::Done(result, _) => return result.map_err(IoError::Failed),
+            Stage::Done(Err(errno)) => return Err(IoError::Failed(errno)),
+            // Meanwhile the caller unwound, and may have given up what it wrote, or brings other
+            // data: the request is carried out again, behind whatever came between.
+            Stage::Done(Ok(())) => return self.change(call),
         };
         let settled = match result {
             Ok(()) => Ok(()),
@@ -316,12 +317,7 @@ impl Layer {
             Err(IoError::Wait(_)) => return result,
         };
         if let Some(event) = done {
-            self.own_event(
-                event,
-                request,
-                || Stage::Done(settled, call.io.digest()),
-                desk,
-            )?;
+            self.own_event(event, request, Stage::Done(settled), desk)?;
         }
         result
     }
@@ -331,12 +327,12 @@ impl Layer {
         &mut self,
         event: Event,
         request: Request,
-        stage: impl FnOnce() -> Stage,
+        stage: Stage,
         desk: &Desk,
     ) -> IoResult<()> {
         let result = self.event(event, desk);
         if let Err(IoError::Wait(wait)) = &result {
-            self.hold(request, wait.clone(), stage());
+            self.hold(request, wait.clone(), stage);
         }
         result
     }

@@ -22,15 +22,6 @@ fn mix_text(hash: u64, text: &str) -> u64 {
     mix_all(hash, text.bytes().map(u64::from))
 }
 
-/// Returns a hash of some bytes.
-pub(crate) fn digest(bytes: &[u8]) -> u64 {
-    bytes.chunks(8).fold(bytes.len() as u64, |hash, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        mix(hash, u64::from_le_bytes(word))
-    })
-}
-
 /// Returns the identity of a rule: what it says, and not when it was installed.
 pub(crate) fn rule_identity(rule: &FaultRule, extended: &Extended) -> u64 {
     let hash = mix_text(0, rule.place.image.as_str());

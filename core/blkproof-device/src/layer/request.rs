@@ -2,7 +2,6 @@
 
 use blkproof_spec::{ByteRange, IoType, Offset};
 
-use super::chance;
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult};
 use crate::desk::Desk;
 
@@ -39,14 +38,6 @@ pub(crate) enum Io<'a> {
 }
 
 impl Io<'_> {
-    /// Returns a hash of the data that is brought, if any.
-    pub(crate) fn digest(&self) -> u64 {
-        match self {
-            Self::Write(data, _) | Self::Compressed(data) => chance::digest(data),
-            _ => 0,
-        }
-    }
-
     /// Returns the kind of request that carries this.
     pub(crate) fn kind(&self) -> IoType {
         match self {

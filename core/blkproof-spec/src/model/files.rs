@@ -166,7 +166,7 @@ impl Model {
         let backing = backing?;
         match self.images.find(backing) {
             None => Some(Refusals::from(Refusal::ImageMissing).or_done()),
-            Some(base) if self.images.is_doubtful(base) => {
+            Some(base) if self.images.is_doubtful(base) || self.images.chain(base).is_none() => {
                 Some(Refusals::from(Refusal::ImageMissing).or_done())
             }
             Some(base) if self.images.reaches(base, id) => Some(Refusals::any().or_done()),
