@@ -161,8 +161,8 @@ pub(crate) struct RunArgs {
     /// How many threads judge cases [default: one per processor].
     #[arg(long, value_name = "J", allow_negative_numbers = true)]
     pub(crate) jobs: Option<Jobs>,
-    /// Print what the cases reached: every kind of step by the state of the job, by the faults and by
-    /// the answer, and what was never reached.
+    /// Print what the cases reached: every kind of step by the state of the job, by the faults and
+    /// by the answer, and what was never reached.
     #[arg(long)]
     pub(crate) stats: bool,
     /// The folder that takes the scenarios that failed [default: blkproof-out].

@@ -3,7 +3,7 @@
 //!
 //! Counting is an index and an addition per step. Counts of several threads are merged, in any
 //! order. A cell that nothing can reach is a hole with a reason, and the reasons stand in one table
-//! ([`impossible`]); any other cell that stays empty is a hole that the generator has to answer for.
+//! ([`impossible`]); any other cell that stays empty is a hole.
 
 mod impossible;
 
@@ -18,7 +18,9 @@ pub use impossible::impossible;
 pub use steps::StepKind;
 
 macro_rules! dimension {
-    ($(#[$doc:meta])* $name:ident { $($(#[$item:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$item:meta])* $variant:ident = $text:literal),+ $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum $name { $($(#[$item])* $variant),+ }

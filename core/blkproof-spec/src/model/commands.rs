@@ -47,7 +47,7 @@ impl Model {
             return false;
         }
         match why {
-            Some(why) if !(why.or_done && !matches!(seen.reply, Reply::Refused(_))) => {
+            Some(why) if !why.or_done || matches!(seen.reply, Reply::Refused(_)) => {
                 refusal_harmless::check(&why, seen.reply, out);
                 self.scope.refused = true;
                 false

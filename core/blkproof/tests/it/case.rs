@@ -21,7 +21,9 @@ proptest! {
     }
 
     #[test]
-    fn any_lines_are_a_plan(lines in "(disk d 1M raw|write d 0 [0-9]{1,9}k stamp|[ -~]{0,9}\n){0,9}") {
+    fn any_lines_are_a_plan(
+        lines in "(disk d 1M raw|write d 0 [0-9]{1,9}k stamp|[ -~]{0,9}\n){0,9}",
+    ) {
         let mut bytes = vec![Case::PLAN];
         bytes.extend(lines.bytes());
         let case = Case::decode(&bytes);

@@ -73,8 +73,7 @@ pub(super) fn read(text: &str, profile: &mut Profile) -> Result<(), ProfileError
             return Err(refuse(unknown(key)));
         };
         set(field, value)
-            .ok_or(value)
-            .or_else(|value| Err(refuse(format!("expected {}, found `{value}`", wanted(key)))))?;
+            .ok_or_else(|| refuse(format!("expected {}, found `{value}`", wanted(key))))?;
     }
     if profile.weights.iter().all(|weight| *weight == 0) {
         return Err(ProfileError {

@@ -97,7 +97,7 @@ fn resize(disk: &Disk, choices: &mut Choices<'_>) -> Action {
     let (at, size) = match choices.below(3) {
         0 => (At::Node(ImageName::new(NOBODY)), size),
         1 if disk.is_qcow2() => (At::Node(disk.name.image()), size + 1),
-        _ => (At::Node(disk.name.image()), u64::MAX & !(SECTOR - 1)),
+        _ => (At::Node(disk.name.image()), !(SECTOR - 1)),
     };
     Action::Resize {
         at,
