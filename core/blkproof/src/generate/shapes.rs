@@ -19,6 +19,12 @@ const CLUSTERS: [u64; 8] = [
     1 << 20,
 ];
 
+/// Up to so many clusters, a profile means small disks.
+const SMALL: u64 = 64;
+
+/// The size up to which disks are small, if they have more than two clusters.
+const SMALL_MAX: u64 = 1 << 20;
+
 /// The largest disk whose writes are drawn as a whole number of its clusters.
 const LEN_MAX: u64 = 4 << 20;
 
@@ -117,7 +123,12 @@ fn geometry(choices: &mut Choices<'_>, profile: &Profile) -> Geometry {
     } else {
         choices.pick(&CLUSTERS)
     };
-    let clusters = choices.between(profile.clusters.0, profile.clusters.1);
+    // Bugs need few clusters, not large ones.
+    let most = match profile.clusters {
+        (fewest, most) if most <= SMALL => fewest.max(most.min(SMALL_MAX / cluster).max(2)),
+        (_, most) => most,
+    };
+    let clusters = choices.between(profile.clusters.0, most);
     let odd = if choices.chance(30) {
         choices.between(1, cluster / SECTOR) * SECTOR
     } else {
