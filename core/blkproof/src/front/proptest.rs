@@ -27,7 +27,8 @@
 //! # fn judge(case: &Case) -> Outcome { panic!("{case:?}") }
 //! let kept = Kept::new("tests/engine_restores.blk".as_ref());
 //! if let Some(case) = kept.load()? {
-//!     kept.verdict(&case, judge(&case))?; // What failed once is tried first.
+//!     // What failed once is tried first.
+//!     kept.verdict(&case, judge(&case)).map_err(|error| error.to_string())?;
 //! }
 //! let config = Config { failure_persistence: None, ..Config::default() };
 //! let profile = Profile::named("faults").expect("it is built in");
