@@ -7,6 +7,7 @@ use super::images::{Absent, Contents, ImageId, Value};
 use super::jobs::{Job, Pause, RestorePoint};
 use super::judgement::{Against, Demand, Judgement, Scope, Target};
 use super::ranges::RangeSet;
+use crate::event::Side;
 use crate::geometry::Format;
 use crate::name::BitmapName;
 use crate::property::{Property, fault_surfaces, transaction_atomic};
@@ -221,7 +222,12 @@ impl Model {
             target: job.target,
             point: job.point,
             must: job.must.clone(),
-            left: job.len.unwrap_or(0).saturating_sub(job.offset + short),
+            // Where the target failed, the bitmap may come back just as it was, in finer granules.
+            left: if job.errors.of(Side::Write).next().is_some() {
+                0
+            } else {
+                job.len.unwrap_or(0).saturating_sub(job.offset + short)
+            },
         });
     }
 

@@ -5,6 +5,7 @@ use super::backup::Company;
 use super::images::{ImageId, Presence};
 use super::judgement::{About, Fact, Judgement, Observation};
 use super::names::Refusals;
+use crate::name::JobName;
 use crate::property::{answers_exact, refusal_harmless};
 use crate::reply::{Refusal, Reply};
 use crate::step::{CompletionMode, StepNumber, TransactionAction};
@@ -25,6 +26,14 @@ impl Model {
             for action in actions {
                 if let TransactionAction::Backup(backup) = action {
                     self.doubt_target(backup);
+                    // Those before the one that had to wait were created, and taken back.
+                    let name = match &backup.job {
+                        Some(name) => name.clone(),
+                        None => JobName::new(backup.at.name().as_str()),
+                    };
+                    if self.job_index(&name).is_none() {
+                        self.scope.rolled_back.push(name);
+                    }
                 }
             }
             return;
