@@ -11,6 +11,25 @@ use crate::reply::{Refusal, Reply};
 use crate::step::{CompletionMode, StepNumber, TransactionAction};
 
 impl Model {
+    /// Takes in that a transaction was refused because something would have had to wait: the jobs
+    /// before that were created, and taken back.
+    fn take_back(&mut self, actions: &[TransactionAction]) {
+        self.scope.refused = true;
+        for action in actions {
+            let TransactionAction::Backup(backup) = action else {
+                continue;
+            };
+            self.doubt_target(backup);
+            let name = match &backup.job {
+                Some(name) => name.clone(),
+                None => JobName::new(backup.at.name().as_str()),
+            };
+            if self.job_index(&name).is_none() {
+                self.scope.rolled_back.push(name);
+            }
+        }
+    }
+
     /// Judges a transaction, and carries it out or rolls it back.
     pub(super) fn transaction(
         &mut self,
@@ -22,20 +41,7 @@ impl Model {
     ) {
         self.scope.transaction = true;
         if self.cannot_drain(seen) {
-            self.scope.refused = true;
-            for action in actions {
-                if let TransactionAction::Backup(backup) = action {
-                    self.doubt_target(backup);
-                    // Those before the one that had to wait were created, and taken back.
-                    let name = match &backup.job {
-                        Some(name) => name.clone(),
-                        None => JobName::new(backup.at.name().as_str()),
-                    };
-                    if self.job_index(&name).is_none() {
-                        self.scope.rolled_back.push(name);
-                    }
-                }
-            }
+            self.take_back(actions);
             return;
         }
         let foreign = |action: &TransactionAction| !matches!(action, TransactionAction::Backup(_));
