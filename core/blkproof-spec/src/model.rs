@@ -336,13 +336,6 @@ impl Model {
         }
         let can = &self.capabilities;
         match step {
-            Action::Guest { op, .. } if can.declines && op.is_write() => !matches!(
-                op,
-                crate::step::GuestOp::Write {
-                    compressed: false,
-                    ..
-                }
-            ),
             Action::Guest { op, .. } => matches!(
                 op,
                 crate::step::GuestOp::Write {

@@ -85,22 +85,31 @@ impl Check {
     ///
     /// # Panics
     ///
-    /// At the first scenario that fails, after it was shrunk. The message is the report with the
-    /// scenario's text.
+    /// At the first scenario that fails, after it was shrunk; the message is the report with the
+    /// scenario's text. And if no scenario had a backup that the subject carried out: an engine that
+    /// declines all of them has proved nothing.
     pub fn run<S: Subject>(&self, mut make: impl FnMut() -> S) {
         let mut runner = Runner::new(Options::default());
         let declines = make().capabilities().declines;
         let mut run = |scenario: &Scenario| runner.run(scenario, &mut make(), None);
+        let mut backups = 0;
         for number in 0..self.cases {
             let scenario = if declines {
                 rounds::case(self.seed, number)
             } else {
                 generate::case(self.seed, number, &self.profile)
             };
-            if let Outcome::Failed(failure) = run(&scenario) {
+            let outcome = run(&scenario);
+            if let Outcome::Failed(failure) = outcome {
                 panic!("{}", self.tell(number, &scenario, &failure, &mut run));
             }
+            backups += outcome.counts().backups;
         }
+        assert!(
+            backups > 0,
+            "nothing was proved: the engine carried out no backup in {} scenarios",
+            self.cases
+        );
     }
 
     /// Shrinks a case that failed, and tells what is left of it.

@@ -37,6 +37,8 @@ pub struct Counts {
     pub steps: u64,
     /// The steps that the judge added to bring everything to an end.
     pub cleanup_steps: u64,
+    /// The backups and transactions of the scenario that were accepted or carried out.
+    pub backups: u64,
     /// The fault rules that were installed.
     pub rules: u64,
     /// How many requests or events the rules matched.

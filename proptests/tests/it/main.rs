@@ -3,6 +3,7 @@
 mod bugs;
 mod campaign;
 mod corpora;
+mod exhaustive;
 mod fronts;
 mod planted;
 mod qemu;

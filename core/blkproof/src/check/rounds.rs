@@ -24,7 +24,10 @@ pub(super) fn case(seed: u64, number: u64) -> Scenario {
     let mut rounds = Rounds {
         size,
         touched: Vec::new(),
-        builder: scenario(&title).raw_disk("d", size).bitmap_add("d", "b"),
+        builder: scenario(&title)
+            .raw_disk("d", size)
+            .bitmap_add("d", "b")
+            .may_do_anything(),
     };
     let faulty = choices.chance(25);
     let mut last = "full".to_owned();

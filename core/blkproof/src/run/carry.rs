@@ -23,6 +23,8 @@ impl Run<'_> {
         };
         self.buffers.replies.push(reply);
         if reply == Reply::Done {
+            let is_backup = matches!(action, Action::Backup { .. } | Action::Transaction { .. });
+            self.counts.backups += u64::from(is_backup);
             self.buffers.known.note(action);
         } else {
             self.buffers.known.note_targets(action);
