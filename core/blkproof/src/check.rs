@@ -86,8 +86,8 @@ impl Check {
     /// # Panics
     ///
     /// At the first scenario that fails, after it was shrunk; the message is the report with the
-    /// scenario's text. And if no scenario had a backup that the subject carried out: an engine that
-    /// declines all of them has proved nothing.
+    /// scenario's text. And if no scenario had a backup that the subject carried out: an engine
+    /// that declines all of them has proved nothing.
     pub fn run<S: Subject>(&self, mut make: impl FnMut() -> S) {
         let mut runner = Runner::new(Options::default());
         let declines = make().capabilities().declines;
