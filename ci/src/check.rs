@@ -4,10 +4,11 @@
 //! break whoever builds an older commit.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use crate::budget::{Budget, Measured, Verdict};
 use crate::failure::Failure;
 use crate::{repository, tools};
 
@@ -55,10 +56,28 @@ struct Call {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let start = Instant::now();
+    let budget = Budget::load("check")?;
+    let mut measured = Measured::default();
+    let mut far_over = Vec::new();
     for &part in Part::value_variants() {
-        if args.chosen(part) {
-            run_part(part)?;
+        if !args.chosen(part) {
+            continue;
         }
+        let name = part.name();
+        let allowed = budget.time(&name)?;
+        let took = run_part(part)?;
+        match measured.note(&name, took, allowed) {
+            Verdict::Within => (),
+            Verdict::Over => println!("check: {name} took longer than its budget"),
+            Verdict::FarOver => far_over.push(name),
+        }
+    }
+    println!("{}", measured.table().trim_end());
+    if !far_over.is_empty() {
+        return Err(Failure::check(format!(
+            "check: far over the budget of ci/BUDGET.md: {}",
+            far_over.join(", ")
+        )));
     }
     println!(
         "check: all chosen parts passed in {:.1} s",
@@ -73,11 +92,12 @@ impl Args {
     }
 }
 
-fn run_part(part: Part) -> Result<(), Failure> {
+/// Runs a part; returns how long it took.
+fn run_part(part: Part) -> Result<Duration, Failure> {
     let name = part.name();
     if part == Part::Deny && tools::find("cargo-deny").is_none() {
         println!("check: {name} skipped: cargo-deny is not installed");
-        return Ok(());
+        return Ok(Duration::ZERO);
     }
     let call = part.call();
     println!("check: {name}: cargo {}", call.args.join(" "));
@@ -88,7 +108,8 @@ fn run_part(part: Part) -> Result<(), Failure> {
         .current_dir(repository())
         .status()
         .map_err(|error| Failure::environment(format!("cannot start cargo: {error}")))?;
-    let seconds = start.elapsed().as_secs_f64();
+    let took = start.elapsed();
+    let seconds = took.as_secs_f64();
     if !status.success() {
         let only = format!("cargo run -p ci -- check --only {name}");
         return Err(Failure::check(format!(
@@ -96,7 +117,7 @@ fn run_part(part: Part) -> Result<(), Failure> {
         )));
     }
     println!("check: {name} passed in {seconds:.1} s");
-    Ok(())
+    Ok(took)
 }
 
 impl Part {
@@ -135,5 +156,26 @@ impl Part {
             Self::Sweep => program(&["sweep", "corpora/seed"]),
             Self::Exhaustive => program(&["sweep", "--exhaustive"]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::ValueEnum as _;
+
+    use super::Part;
+    use crate::budget::Budget;
+
+    #[test]
+    fn every_part_has_its_minutes_and_all_together_25() {
+        let budget = Budget::load("check").unwrap();
+        let parts = Part::value_variants().iter().map(|part| part.name());
+        let mut parts: BTreeSet<String> = parts.collect();
+        parts.insert("setup".to_owned());
+        let rows: BTreeSet<String> = budget.names().map(str::to_owned).collect();
+        assert_eq!(rows, parts);
+        assert!(budget.sum() <= 25.0, "{} minutes", budget.sum());
     }
 }

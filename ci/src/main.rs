@@ -9,6 +9,7 @@
 
 mod failure;
 
+mod budget;
 mod check;
 mod experiments;
 mod qmp;
