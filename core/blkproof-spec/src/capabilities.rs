@@ -28,6 +28,11 @@ pub struct Capabilities {
     pub resize: bool,
     /// It can be restarted.
     pub restart: bool,
+    /// It can be killed at any moment: what it had open is dropped as it is, and it opens its disks
+    /// again.
+    pub power: bool,
+    /// What it has not flushed may turn out to hold anything at all after a loss of power.
+    pub unflushed_arbitrary: bool,
     /// It may decline, as unsupported, any step but a guest's plain read, write or flush: what it
     /// does not decline is judged.
     pub declines: bool,
@@ -45,6 +50,8 @@ impl Capabilities {
         faults_above_format: true,
         resize: true,
         restart: true,
+        power: false,
+        unflushed_arbitrary: false,
         declines: false,
     };
 
@@ -59,6 +66,8 @@ impl Capabilities {
         faults_above_format: false,
         resize: false,
         restart: false,
+        power: false,
+        unflushed_arbitrary: false,
         declines: true,
     };
 }

@@ -20,6 +20,8 @@ mod errno;
 
 pub mod fault;
 
+pub mod power;
+
 pub mod step;
 
 mod reply;
@@ -44,6 +46,7 @@ pub use fault::{FaultRule, IoType, Layer, Place};
 pub use geometry::{DiscardMode, Format, Geometry};
 pub use model::{Judgement, Model, Observation};
 pub use name::{BitmapName, ImageName, JobName, Name, RequestId, RuleName, Tag};
+pub use power::PowerCut;
 pub use property::Property;
 pub use reply::{ErrorClass, Refusal, Reply};
 pub use scenario::{DiskSetup, Limits, Scenario, Setup, StatedOutcome};

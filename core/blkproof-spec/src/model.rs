@@ -284,6 +284,8 @@ impl Model {
             | Action::LiftAll
             | Action::WaitFor(_)
             | Action::ResumeTag(_)
+            | Action::Kill { .. }
+            | Action::PowerCut(_)
             | Action::Check(_) => {}
         }
     }
@@ -353,6 +355,7 @@ impl Model {
             }
             Action::Resize { .. } => !can.resize,
             Action::Restart => !can.restart,
+            Action::Kill { .. } | Action::PowerCut(_) => !can.power,
             Action::Backup { backup, .. } => backup.compress,
             _ => false,
         }

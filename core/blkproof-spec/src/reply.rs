@@ -15,6 +15,8 @@ pub enum Reply {
     Failed(Errno),
     /// It is under way: a request waits, or a job is not over.
     Pending,
+    /// Nobody heard: the power was cut, or the process killed, in its midst.
+    Cut,
 }
 
 /// The class of a refusal, as QMP has them.

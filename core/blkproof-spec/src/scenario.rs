@@ -3,6 +3,7 @@
 use crate::fault::FaultRule;
 use crate::geometry::Geometry;
 use crate::name::{ImageName, Name};
+use crate::power::Cache;
 use crate::step::Step;
 use crate::units::{ByteRange, Units};
 
@@ -27,6 +28,8 @@ pub struct Setup {
     pub disks: Vec<DiskSetup>,
     /// Fault rules that are in place when the disks are opened.
     pub rules: Vec<FaultRule>,
+    /// What the devices promise about a loss of power.
+    pub cache: Cache,
     /// What bounds the steps.
     pub limits: Limits,
 }

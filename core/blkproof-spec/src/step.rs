@@ -7,6 +7,7 @@ use crate::errno::Errno;
 use crate::fault::FaultRule;
 use crate::geometry::Format;
 use crate::name::{BitmapName, ImageName, JobName, RequestId, RuleName, Tag};
+use crate::power::{Moment, PowerCut};
 use crate::reply::Refusal;
 use crate::units::{ByteRange, Length, Millis, Units};
 
@@ -47,6 +48,8 @@ pub enum Expect {
     Failed(Option<Errno>),
     /// It is still under way.
     Pending,
+    /// Nobody heard: the power was cut, or the process killed, in its midst.
+    Cut,
     /// The scenario does not say; the model alone judges.
     Any,
 }
@@ -171,6 +174,15 @@ pub enum Action {
     ResumeTag(Tag),
     /// The subject is shut down cleanly (jobs are cancelled) and started again on the same images.
     Restart,
+    /// The subject's process is killed, without a word, and started again on the same images: now,
+    /// or in the midst of a later step. Nothing is lost of what it had issued.
+    Kill {
+        /// When; now where absent.
+        at: Option<Moment>,
+    },
+    /// The power is cut, now or in the midst of a later step, and the subject is started again on
+    /// what is left.
+    PowerCut(PowerCut),
     /// Something is looked at and must be as said.
     Check(Check),
 }

@@ -50,6 +50,7 @@ mod fault;
 mod check;
 
 use blkproof_spec::content::Content;
+use blkproof_spec::power::{Cache, Lost, Moment, PowerCut};
 use blkproof_spec::step::{
     Action, BitmapCommand, CompletionMode, Expect, JobVerb, Run, TransactionAction, Work,
 };
@@ -193,6 +194,11 @@ impl ScenarioBuilder {
         self.expect(Expect::Pending)
     }
 
+    /// The power must be cut, or the process killed, in the midst of the step before.
+    pub fn must_be_cut(self) -> Self {
+        self.expect(Expect::Cut)
+    }
+
     /// The step before is judged by the model alone.
     pub fn may_do_anything(self) -> Self {
         self.expect(Expect::Any)
@@ -322,6 +328,38 @@ impl ScenarioBuilder {
     /// Shuts the subject down cleanly and starts it again.
     pub fn restart(self) -> Self {
         self.step(Action::Restart)
+    }
+
+    /// Kills the subject's process and starts it again.
+    pub fn kill(self) -> Self {
+        self.step(Action::Kill { at: None })
+    }
+
+    /// Kills the subject's process in the midst of a later step: at the `operation`-th operation
+    /// from now, counted from 1, that changes a device or makes it durable.
+    pub fn kill_at(self, operation: u64) -> Self {
+        let at = Some(Moment(operation));
+        self.step(Action::Kill { at })
+    }
+
+    /// Cuts the power.
+    pub fn power_cut(self, lost: Lost) -> Self {
+        self.step(Action::PowerCut(PowerCut::new(lost)))
+    }
+
+    /// Cuts the power in the midst of a later step: at the `operation`-th operation from now,
+    /// counted from 1, that changes a device or makes it durable.
+    pub fn power_cut_at(self, operation: u64, lost: Lost) -> Self {
+        self.step(Action::PowerCut(PowerCut {
+            at: Some(Moment(operation)),
+            ..PowerCut::new(lost)
+        }))
+    }
+
+    /// Says what the devices promise about a loss of power.
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.scenario.setup.cache = cache;
+        self
     }
 }
 

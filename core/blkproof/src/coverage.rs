@@ -86,6 +86,8 @@ dimension! {
         Failed = "failed",
         /// It was under way when the step ended.
         Pending = "pending",
+        /// Nobody heard: it was cut.
+        Cut = "cut",
     }
 }
 
@@ -292,6 +294,7 @@ fn answer(reply: Reply) -> Answer {
         Reply::Refused(_) => Answer::Refused,
         Reply::Failed(_) => Answer::Failed,
         Reply::Pending => Answer::Pending,
+        Reply::Cut => Answer::Cut,
     }
 }
 

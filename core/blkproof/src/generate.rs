@@ -70,6 +70,7 @@ pub fn scenario(choices: &mut Choices<'_>, profile: &Profile) -> Scenario {
         setup: Setup {
             disks,
             rules,
+            cache: blkproof_spec::power::Cache::default(),
             limits,
         },
         steps: account.steps,

@@ -121,7 +121,7 @@ impl Model {
                     self.end_silently(name, JobEnd::Cancelled, out);
                 }
                 Reply::Failed(errno) => self.end_silently(name, JobEnd::Failed(errno), out),
-                Reply::Pending | Reply::Refused(_) => {}
+                Reply::Pending | Reply::Refused(_) | Reply::Cut => {}
             }
         }
         let about = About::Job(name.clone());

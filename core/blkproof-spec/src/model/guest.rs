@@ -104,7 +104,7 @@ impl Model {
                 self.meet(&mut flight, seen.fired);
                 self.flights.push(flight);
             }
-            Reply::Refused(_) => {
+            Reply::Refused(_) | Reply::Cut => {
                 let about = About::Disk(self.name_of(disk));
                 answers_exact::reply(about, Fact::Reply(Reply::Done), seen.reply, out);
             }

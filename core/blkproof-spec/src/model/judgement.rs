@@ -256,6 +256,7 @@ fn write_reply(f: &mut fmt::Formatter<'_>, reply: Reply) -> fmt::Result {
         Reply::Refused(refusal) => write!(f, "refused({refusal})"),
         Reply::Failed(errno) => write!(f, "failed({errno})"),
         Reply::Pending => f.write_str("pending"),
+        Reply::Cut => f.write_str("cut"),
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn check(why: &Refusals, seen: Reply, out: &mut Judgement) {
     let allowed = match seen {
         Reply::Refused(refusal) => why.allow(refusal),
         Reply::Done => why.or_done,
-        Reply::Failed(_) | Reply::Pending => false,
+        Reply::Failed(_) | Reply::Pending | Reply::Cut => false,
     };
     if allowed {
         return;

@@ -18,10 +18,22 @@ pub fn impossible(cell: Cell) -> Option<&'static str> {
 
 type Rule = (fn(Cell) -> bool, &'static str);
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 17] = [
     (
         |cell| cell.fault == Fault::Silent,
         "a run is of no account from the first fault on that reports nothing",
+    ),
+    (
+        |cell| cell.answer == Answer::Cut && cell.fault != Fault::None,
+        "what faults did in a step that was cut is not counted",
+    ),
+    (
+        |cell| cell.answer == Answer::Cut && (is_loss(cell.step) || changes_nothing(cell.step)),
+        "a step of this kind does nothing in whose midst the power could be cut",
+    ),
+    (
+        |cell| is_loss(cell.step) && cell.answer != Answer::Done,
+        "a loss of power asks nobody",
     ),
     (
         |cell| cell.status == Status::Created,
@@ -82,6 +94,16 @@ const RULES: [Rule; 14] = [
         "a job that is over does no work",
     ),
 ];
+
+/// Tells whether a step of this kind is a kill or a cut of the power.
+fn is_loss(step: Step) -> bool {
+    matches!(step, Step::Kill | Step::PowerCut)
+}
+
+/// Tells whether nothing is written or flushed in a step of this kind.
+fn changes_nothing(step: Step) -> bool {
+    matches!(step, Step::Read | Step::Install)
+}
 
 fn is_error(fault: Fault) -> bool {
     matches!(fault, Fault::Source | Fault::Target)

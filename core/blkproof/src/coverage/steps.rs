@@ -51,6 +51,8 @@ dimension! {
         WaitFor = "wait-for",
         ResumeTag = "resume",
         Restart = "restart",
+        Kill = "kill",
+        PowerCut = "power-cut",
     }
 }
 
@@ -90,6 +92,8 @@ impl StepKind {
             Action::WaitFor(_) => Self::WaitFor,
             Action::ResumeTag(_) => Self::ResumeTag,
             Action::Restart => Self::Restart,
+            Action::Kill { .. } => Self::Kill,
+            Action::PowerCut(_) => Self::PowerCut,
             _ => return None,
         })
     }

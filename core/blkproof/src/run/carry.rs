@@ -57,6 +57,9 @@ impl Run<'_> {
         if *action == Action::Restart {
             return self.restart();
         }
+        if matches!(action, Action::Kill { .. } | Action::PowerCut(_)) {
+            return Some(Reply::Refused(Refusal::Unsupported));
+        }
         if let Some(refusal) = self.act_on_store(action) {
             return Some(Reply::Refused(refusal));
         }
@@ -192,6 +195,7 @@ impl Run<'_> {
             (Expect::Any, _)
             | (Expect::Done, Reply::Done)
             | (Expect::Pending, Reply::Pending)
+            | (Expect::Cut, Reply::Cut)
             | (Expect::Refused(None), Reply::Refused(_))
             | (Expect::Failed(None), Reply::Failed(_)) => true,
             (Expect::Refused(Some(expected)), Reply::Refused(seen)) => expected == seen,
@@ -251,5 +255,6 @@ pub(crate) fn reply_text(reply: Reply) -> String {
         Reply::Refused(refusal) => format!("refused({refusal})"),
         Reply::Failed(errno) => format!("failed({errno})"),
         Reply::Pending => "pending".to_owned(),
+        Reply::Cut => "cut".to_owned(),
     }
 }

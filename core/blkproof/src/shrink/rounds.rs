@@ -179,6 +179,7 @@ fn stated(reply: Reply) -> Expect {
         Reply::Refused(refusal) => Expect::Refused(Some(refusal)),
         Reply::Failed(errno) => Expect::Failed(Some(errno)),
         Reply::Pending => Expect::Pending,
+        Reply::Cut => Expect::Cut,
     }
 }
 

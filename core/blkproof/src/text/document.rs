@@ -29,6 +29,7 @@ pub(super) enum What {
     Header,
     Title,
     Outcome,
+    Cache,
     Limits,
     Disk(usize),
     Contents { disk: usize, index: usize },
@@ -92,6 +93,9 @@ fn lay_out(scenario: &Scenario) -> Vec<What> {
     }
     if scenario.outcome != StatedOutcome::Pass {
         lines.push(What::Outcome);
+    }
+    if scenario.setup.cache != blkproof_spec::power::Cache::default() {
+        lines.push(What::Cache);
     }
     if scenario.setup.limits != blkproof_spec::Limits::default() {
         lines.push(What::Limits);

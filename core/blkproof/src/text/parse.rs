@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod fault;
+mod power;
 mod setup;
 mod step;
 

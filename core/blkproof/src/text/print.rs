@@ -2,6 +2,7 @@
 
 mod check;
 mod fault;
+mod power;
 mod step;
 mod words;
 
@@ -83,6 +84,7 @@ fn statement(document: &Document, line: &Line) -> String {
                 out.word(name(property.as_str()));
             }
         },
+        What::Cache => power::cache(&mut out, scenario.setup.cache),
         What::Limits => limits(&mut out, scenario.setup.limits),
         What::Disk(index) => disk(&mut out, &scenario.setup.disks[index]),
         What::Contents { disk, index } => {

@@ -1,6 +1,7 @@
 //! The words of the language that stand for values: one table for parsing, printing and suggesting.
 
 use blkproof_spec::fault::Kept;
+use blkproof_spec::power::TornUnit;
 use blkproof_spec::scenario::Role;
 use blkproof_spec::step::{BitmapMode, CompletionMode, ErrorPolicy, Sync};
 use blkproof_spec::{DiscardMode, ErrorAction, Format, IoStatus, Side};
@@ -81,3 +82,6 @@ pub(crate) const KEPT: Table<Kept> = &[
     ("right", Kept::Right),
     ("middle", Kept::Middle),
 ];
+
+/// The units in which a power cut tears an operation.
+pub(crate) const TORN_UNIT: Table<TornUnit> = &[("512", TornUnit::Sector), ("4k", TornUnit::Page)];

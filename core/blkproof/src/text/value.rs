@@ -298,6 +298,7 @@ impl<'a> Value<'a> {
         match (word, argument) {
             ("done", None) => Ok(Expect::Done),
             ("pending", None) => Ok(Expect::Pending),
+            ("cut", None) => Ok(Expect::Cut),
             ("any", None) => Ok(Expect::Any),
             ("refused", None) => Ok(Expect::Refused(None)),
             ("refused", Some(why)) => why.refusal().map(|why| Expect::Refused(Some(why))),
@@ -311,6 +312,7 @@ impl<'a> Value<'a> {
                     "failed",
                     "failed(EIO)",
                     "pending",
+                    "cut",
                     "any",
                 ];
                 Err(self

@@ -1,5 +1,6 @@
 //! The other steps: less work, less time, fewer statements.
 
+use blkproof_spec::power::{Lost, Moment};
 use blkproof_spec::step::{Action, BitmapPattern, Check, EventPattern, JobPattern, JobVerb};
 use blkproof_spec::{Millis, Step, Units};
 
@@ -8,7 +9,16 @@ use crate::shrink::edit::{Change, as_device};
 
 type Simpler = fn(&mut Step);
 
-const SIMPLEST: &[Simpler] = &[by_device, one_unit, one_millisecond, unlimited];
+const SIMPLEST: &[Simpler] = &[
+    by_device,
+    one_unit,
+    one_millisecond,
+    unlimited,
+    at_once,
+    loses_all,
+    loses_none,
+    untorn,
+];
 const FINER: &[Simpler] = &[
     half_the_units,
     half_the_time,
@@ -16,6 +26,8 @@ const FINER: &[Simpler] = &[
     of_flags,
     of_job,
     of_event,
+    sooner,
+    half_as_far,
 ];
 
 pub(super) fn changes(grade: Grade) -> Vec<Change> {
@@ -103,5 +115,58 @@ fn of_event(step: &mut Step) {
             (*len, *offset) = (None, None);
         }
         EventPattern::Error { .. } | EventPattern::Pending => {}
+    }
+}
+
+/// A kill or a cut of the power that strikes now.
+fn at_once(step: &mut Step) {
+    if let Some(at) = moment(step) {
+        *at = None;
+    }
+}
+
+/// A kill or a cut of the power that strikes one operation earlier.
+fn sooner(step: &mut Step) {
+    if let Some(Some(at)) = moment(step) {
+        *at = Moment(at.0.saturating_sub(1).max(1));
+    }
+}
+
+fn moment(step: &mut Step) -> Option<&mut Option<Moment>> {
+    match &mut step.action {
+        Action::Kill { at } => Some(at),
+        Action::PowerCut(cut) => Some(&mut cut.at),
+        _ => None,
+    }
+}
+
+fn loses_all(step: &mut Step) {
+    if let Action::PowerCut(cut) = &mut step.action {
+        cut.lost = Lost::All;
+        cut.torn = None;
+    }
+}
+
+fn loses_none(step: &mut Step) {
+    if let Action::PowerCut(cut) = &mut step.action
+        && cut.lost != Lost::All
+    {
+        cut.lost = Lost::None;
+        cut.torn = None;
+    }
+}
+
+fn untorn(step: &mut Step) {
+    if let Action::PowerCut(cut) = &mut step.action {
+        cut.torn = None;
+    }
+}
+
+/// A cut of the power that loses an operation issued earlier.
+fn half_as_far(step: &mut Step) {
+    if let Action::PowerCut(cut) = &mut step.action
+        && let Lost::From(operation) | Lost::Only(operation) = &mut cut.lost
+    {
+        *operation = (*operation).min((*operation / 2).max(1));
     }
 }

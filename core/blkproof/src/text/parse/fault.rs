@@ -130,7 +130,8 @@ fn effect(kind: Value<'_>, args: &mut Args<'_>) -> Parsed<Effect> {
     })
 }
 
-fn kept(value: Value<'_>) -> Parsed<Kept> {
+/// Reads which units of something torn are kept.
+pub(super) fn kept(value: Value<'_>) -> Parsed<Kept> {
     match value.call()? {
         ("some", Some(seed)) => seed.number("a seed").map(Kept::Some),
         _ => value
@@ -169,7 +170,7 @@ fn when(value: Value<'_>) -> Parsed<When> {
 }
 
 /// Reads `START+LENGTH`.
-fn byte_range(value: Value<'_>) -> Parsed<ByteRange> {
+pub(super) fn byte_range(value: Value<'_>) -> Parsed<ByteRange> {
     let Some(plus) = value.text.find('+') else {
         return Err(value.problem("a range such as 1M+64k: 64k from 1M on"));
     };

@@ -1,5 +1,6 @@
 //! The lines that say what is there before the first step.
 
+use blkproof_spec::power::Cache;
 use blkproof_spec::scenario::DiskSetup;
 use blkproof_spec::{
     DiscardMode, Format, Geometry, ImageName, Length, Name, Property, StatedOutcome, Units,
@@ -14,7 +15,9 @@ use super::super::value::range;
 use super::{Parsed, Parser, Problem, fault};
 
 /// The words that begin a line of the setup.
-pub(super) const WORDS: [&str; 6] = ["title", "expect", "limit", "disk", "contents", "at-open"];
+pub(super) const WORDS: [&str; 7] = [
+    "title", "expect", "limit", "cache", "disk", "contents", "at-open",
+];
 
 /// QEMU's limit of a device's size, rounded down to sectors.
 const MAX_SIZE: u64 = (i64::MAX as u64) & !511;
@@ -29,6 +32,7 @@ pub(super) struct Seen {
     title: bool,
     outcome: bool,
     limits: bool,
+    cache: bool,
 }
 
 /// Returns the title if `line` is the line of the title: all that follows, as it stands.
@@ -80,6 +84,11 @@ impl Parser {
                 let units = args.required("units-per-step", |value| value.number("a number"))?;
                 self.scenario.setup.limits.units_per_step = Units(units);
                 What::Limits
+            }
+            "cache" => {
+                once(&mut self.seen.cache, word)?;
+                self.scenario.setup.cache = cache(args)?;
+                What::Cache
             }
             "disk" => self.disk(args)?,
             "contents" => self.contents(args)?,
@@ -224,6 +233,21 @@ fn property(value: Value<'_>) -> Parsed<Name> {
         return Ok(Name::new(value.text));
     }
     Err(value.problem("a property").nearest(value.text, known))
+}
+
+fn cache(args: &mut Args<'_>) -> Parsed<Cache> {
+    let ordered = args.flag("ordered");
+    let atomic = args.parsed("atomic", |value| {
+        let size = value.size()?;
+        if !size.0.is_power_of_two() || size.0 < 512 {
+            return Err(value.problem("a power of two from 512 on"));
+        }
+        Ok(size)
+    })?;
+    Ok(Cache {
+        ordered,
+        atomic: atomic.unwrap_or(Cache::default().atomic),
+    })
 }
 
 fn size(value: Value<'_>) -> Parsed<Length> {

@@ -10,7 +10,7 @@ use super::super::args::Args;
 use super::super::lex::Value;
 use super::super::table;
 use super::super::value::range;
-use super::{Parsed, backup, check, fault, setup};
+use super::{Parsed, backup, check, fault, power, setup};
 
 type Reader = fn(&mut Args<'_>) -> Parsed<Action>;
 
@@ -40,6 +40,8 @@ const STEPS: &[(&str, Reader)] = &[
     ("wait-for", wait_for),
     ("resume", resume),
     ("restart", restart),
+    ("kill", kill),
+    ("power-cut", power_cut),
     ("check", check::check),
 ];
 
@@ -319,4 +321,15 @@ fn resume(args: &mut Args<'_>) -> Parsed<Action> {
 
 fn restart(args: &mut Args<'_>) -> Parsed<Action> {
     args.take("`restart`").map(|_| Action::Restart)
+}
+
+fn kill(args: &mut Args<'_>) -> Parsed<Action> {
+    args.take("`kill`")?;
+    let at = power::moment(args)?;
+    Ok(Action::Kill { at })
+}
+
+fn power_cut(args: &mut Args<'_>) -> Parsed<Action> {
+    args.take("`power-cut`")?;
+    power::cut(args).map(Action::PowerCut)
 }

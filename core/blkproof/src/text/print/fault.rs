@@ -100,13 +100,7 @@ fn effect(out: &mut Words, effect: &Effect) {
         }
         Effect::Torn { kept, errno } => {
             out.word("torn");
-            out.option(
-                "keep",
-                match kept {
-                    Kept::Some(seed) => format!("some({seed})"),
-                    kept => table::word(table::KEPT, kept).to_owned(),
-                },
-            );
+            out.option("keep", self::kept(*kept));
             out.option("errno", errno);
         }
         Effect::AppliedButFailed(error) => {
@@ -128,5 +122,13 @@ fn effect(out: &mut Words, effect: &Effect) {
             out.word("capacity");
             out.option("bytes", number(*bytes));
         }
+    }
+}
+
+/// Returns which units of something torn are kept.
+pub(super) fn kept(kept: Kept) -> String {
+    match kept {
+        Kept::Some(seed) => format!("some({seed})"),
+        kept => table::word(table::KEPT, &kept).to_owned(),
     }
 }

@@ -9,13 +9,14 @@ use blkproof_spec::{At, BitmapName, Geometry, Millis};
 
 use super::super::table::{self, word};
 use super::words::{Words, at, name, number};
-use super::{check, fault};
+use super::{check, fault, power};
 
 pub(super) fn step(out: &mut Words, step: &Step) {
     action(out, &step.action);
     match step.expect {
         Expect::Done => {}
         Expect::Pending => out.option("expect", "pending"),
+        Expect::Cut => out.option("expect", "cut"),
         Expect::Any => out.option("expect", "any"),
         Expect::Refused(None) => out.option("expect", "refused"),
         Expect::Refused(Some(why)) => out.option("expect", format!("refused({why})")),
@@ -72,6 +73,8 @@ fn action(out: &mut Words, action: &Action) {
         Action::Install(rule) => fault::rule(out, rule),
         Action::Lift(rule) => out.word(name(rule.as_str())),
         Action::WaitFor(tag) | Action::ResumeTag(tag) => out.word(name(tag.as_str())),
+        Action::Kill { at } => power::moment(out, *at),
+        Action::PowerCut(cut) => power::cut(out, cut),
         Action::Check(what) => check::check(out, what),
         _ => {}
     }
@@ -111,6 +114,8 @@ pub(super) fn keyword(action: &Action) -> &'static str {
         Action::WaitFor(_) => "wait-for",
         Action::ResumeTag(_) => "resume",
         Action::Restart => "restart",
+        Action::Kill { .. } => "kill",
+        Action::PowerCut(_) => "power-cut",
         Action::Check(_) => "check",
         // The vocabulary grows in the specification first: a step without text is our own bug.
         other => unreachable!("there is no text for {other:?}"),

@@ -3,6 +3,7 @@
 mod faults;
 mod steps;
 
+use blkproof::spec::power::Cache;
 use blkproof::spec::scenario::Role;
 use blkproof::spec::{
     At, ByteRange, DiscardMode, DiskSetup, Errno, Format, Geometry, ImageName, Length, Limits,
@@ -87,10 +88,15 @@ fn setup() -> impl Strategy<Value = Setup> {
         vec(disk().boxed(), 0..4),
         vec(faults::rule().boxed(), 0..3),
         prop_oneof![Just(Limits::default().units_per_step.0), number()],
+        (any::<bool>(), 9..64_u32),
     )
-        .prop_map(|(disks, rules, units)| Setup {
+        .prop_map(|(disks, rules, units, (ordered, bits))| Setup {
             disks: valid(disks),
             rules,
+            cache: Cache {
+                ordered,
+                atomic: Length(1 << bits),
+            },
             limits: Limits {
                 units_per_step: Units(units),
             },

@@ -88,18 +88,21 @@ fn when() -> impl Strategy<Value = When> {
     ]
 }
 
-fn effect() -> impl Strategy<Value = Effect> {
-    let kept = prop_oneof![
+pub(super) fn kept() -> impl Strategy<Value = Kept> {
+    prop_oneof![
         Just(Kept::Left),
         Just(Kept::Right),
         Just(Kept::Middle),
         any::<u64>().prop_map(Kept::Some),
-    ];
+    ]
+}
+
+fn effect() -> impl Strategy<Value = Effect> {
     prop_oneof![
         errno().prop_map(Effect::Error),
         any::<u64>().prop_map(|time| Effect::Delay(Millis(time))),
         (number(), errno()).prop_map(|(bytes, errno)| Effect::Partial { bytes, errno }),
-        (kept, errno()).prop_map(|(kept, errno)| Effect::Torn { kept, errno }),
+        (kept(), errno()).prop_map(|(kept, errno)| Effect::Torn { kept, errno }),
         errno().prop_map(Effect::AppliedButFailed),
         any::<i64>().prop_map(|by| Effect::Misdirected { by }),
         Just(Effect::Phantom),

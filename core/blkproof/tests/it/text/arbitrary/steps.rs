@@ -1,14 +1,15 @@
 //! Arbitrary steps.
 
 use blkproof::spec::content::Content;
+use blkproof::spec::power::{Lost, Moment, Rest, Torn, TornUnit};
 use blkproof::spec::step::{
     Action, Backup, BitmapCommand, BitmapMode, BitmapPattern, BitmapStep, Check, CompletionMode,
     Create, ErrorPolicy, EventPattern, Expect, GuestOp, JobPattern, JobVerb, Reference, Run, Sync,
     TargetMode, TransactionAction, Work,
 };
 use blkproof::spec::{
-    BitmapName, ErrorAction, Format, IoStatus, JobName, JobState, Millis, Refusal, RequestId,
-    RuleName, Side, Step, Tag, Units,
+    BitmapName, ErrorAction, Format, IoStatus, JobName, JobState, Millis, PowerCut, Refusal,
+    RequestId, RuleName, Side, Step, Tag, Units,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -37,6 +38,7 @@ fn expect() -> impl Strategy<Value = Expect> {
         Just(Expect::Done),
         Just(Expect::Pending),
         Just(Expect::Any),
+        Just(Expect::Cut),
         option::of(select(Refusal::ALL)).prop_map(Expect::Refused),
         option::of(errno()).prop_map(Expect::Failed),
     ]
@@ -117,7 +119,30 @@ fn on_faults() -> impl Strategy<Value = Action> {
         name().prop_map(|tag| Action::WaitFor(Tag::new(&tag))),
         name().prop_map(|tag| Action::ResumeTag(Tag::new(&tag))),
         Just(Action::Restart),
+        moment().prop_map(|at| Action::Kill { at }),
+        power_cut().boxed().prop_map(Action::PowerCut),
     ]
+}
+
+fn moment() -> impl Strategy<Value = Option<Moment>> {
+    option::of((1..=u64::MAX).prop_map(Moment))
+}
+
+fn power_cut() -> impl Strategy<Value = PowerCut> {
+    let lost = prop_oneof![
+        select(&[Lost::All, Lost::None, Lost::Worst, Lost::Reordered][..]),
+        (1..=u64::MAX).prop_map(Lost::From),
+        (1..=u64::MAX).prop_map(Lost::Only),
+        any::<u64>().prop_map(Lost::Some),
+        vec((image(), range()), 0..4).prop_map(Lost::These),
+    ];
+    let torn = (
+        faults::kept(),
+        select(&[TornUnit::Sector, TornUnit::Page][..]),
+        select(&[Rest::Old, Rest::Garbage][..]),
+    );
+    let torn = torn.prop_map(|(kept, unit, rest)| Torn { kept, unit, rest });
+    (lost, option::of(torn), moment()).prop_map(|(lost, torn, at)| PowerCut { lost, torn, at })
 }
 
 fn request() -> impl Strategy<Value = RequestId> {
