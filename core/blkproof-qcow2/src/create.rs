@@ -100,6 +100,8 @@ impl Plan {
             autoclear: 0,
             rest: Header::new_rest(),
             backing: options.backing.clone(),
+            backing_offset: 0,
+            bitmaps: None,
             extensions: Vec::new(),
         };
         Ok(Self {

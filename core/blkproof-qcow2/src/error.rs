@@ -170,6 +170,11 @@ pub enum Corruption {
         /// The position in the file.
         offset: u64,
     },
+    /// A table of a stored bitmap, or a cluster of its bits, cannot be one.
+    Bitmap {
+        /// The position in the file.
+        offset: u64,
+    },
 }
 
 impl fmt::Display for Corruption {
@@ -190,6 +195,9 @@ impl fmt::Display for Corruption {
             }
             Self::CompressedData { offset } => {
                 write!(f, "the compressed data at {offset:#x} is broken")
+            }
+            Self::Bitmap { offset } => {
+                write!(f, "no bits of a bitmap can be at {offset:#x}")
             }
         }
     }

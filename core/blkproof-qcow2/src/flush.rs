@@ -7,11 +7,13 @@
 //! again.
 
 use blkproof_device::BlockDevice;
-use blkproof_spec::DiscardMode;
 use blkproof_spec::fault::Event;
+use blkproof_spec::{DiscardMode, Errno, SECTOR};
 
 use crate::error::Inner;
+use crate::header::AUTOCLEAR_BITMAPS;
 use crate::image::Qcow2;
+use crate::num::index;
 
 /// Where the header says how large the image is and where its L1 table lies.
 const HEADER_FIELDS: u64 = 24;
@@ -76,13 +78,45 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
+    /// Writes the header, after everything that it may lead to: those sectors of it that change.
+    pub(crate) fn write_header(&mut self) -> Inner<()> {
+        self.write_metadata()?;
+        let table = self.refcounts.table().range();
+        self.header.reftable_offset = table.start;
+        self.header.reftable_clusters = self.layout.clusters(table.len);
+        let new = self.header.to_bytes().map_err(|_| Errno::ENOSPC)?;
+        self.file.barrier()?;
+        let mut old = vec![0; new.len()];
+        self.file.read(0, &mut old)?;
+        let differs = |at: &usize| new[*at] != old[*at];
+        let Some(first) = (0..new.len()).find(differs) else {
+            return Ok(());
+        };
+        let last = (0..new.len()).rfind(differs).unwrap_or(first);
+        let sector = index(SECTOR);
+        let start = first - first % sector;
+        let end = (last + 1).next_multiple_of(sector).min(new.len());
+        self.file.write(start as u64, &new[start..end])?;
+        Ok(())
+    }
+
+    /// Is called before anything of the guest's changes: bitmaps are flagged that would not be true
+    /// any more.
+    pub(crate) fn begin_change(&mut self) -> Inner<()> {
+        if self.has_trusted_bitmaps() {
+            self.mark_in_use()?;
+        }
+        self.begin_change_of_header()
+    }
+
     /// Is called before anything changes: features that only hold for whoever knows them are
     /// cleared.
-    pub(crate) fn begin_change(&mut self) -> Inner<()> {
+    pub(crate) fn begin_change_of_header(&mut self) -> Inner<()> {
         self.changed = true;
-        if self.header.autoclear != 0 {
-            self.file.write(AUTOCLEAR, &[0; 8])?;
-            self.header.autoclear = 0;
+        let known = self.header.autoclear & AUTOCLEAR_BITMAPS;
+        if self.header.autoclear != known {
+            self.file.write(AUTOCLEAR, &known.to_be_bytes())?;
+            self.header.autoclear = known;
         }
         Ok(())
     }

@@ -2,12 +2,17 @@
 //!
 //! Header extensions that are not known are kept as they are.
 
+mod bitmaps;
+
+mod write;
+
 use blkproof_device::BlockDevice;
 use blkproof_spec::Offset;
 
 use crate::error::{Feature, Qcow2Error};
 use crate::layout::{Layout, MAX_CLUSTER_BITS, MIN_CLUSTER_BITS};
-use crate::num::{be32, be64, index, put32, put64};
+use crate::num::{be32, be64, index};
+pub(crate) use bitmaps::{BitmapsExtension, MAX_BITMAPS, MAX_DIRECTORY};
 
 /// The first four bytes of an image.
 pub(crate) const MAGIC: u32 = 0x5146_49fb;
@@ -24,6 +29,9 @@ const V2_LENGTH: usize = 72;
 const V3_LENGTH: usize = 104;
 const WRITTEN_LENGTH: usize = 112;
 const EXT_BACKING_FORMAT: u32 = 0xe279_2aca;
+const EXT_BITMAPS: u32 = 0x2385_2875;
+/// The bit of the autoclear features that says that the extension about bitmaps is up to date.
+pub(crate) const AUTOCLEAR_BITMAPS: u64 = 1;
 /// What is read at first: more than most headers need.
 const FIRST_READ: usize = 512;
 
@@ -43,6 +51,10 @@ pub(crate) struct Header {
     /// Bytes of the header fields that lie behind the ones that are known.
     pub(crate) rest: Vec<u8>,
     pub(crate) backing: Option<BackingName>,
+    /// Where the name of the backing file lies; 0 if nowhere yet.
+    pub(crate) backing_offset: u64,
+    /// Where the stored bitmaps lie. One that the autoclear features call out of date is left out.
+    pub(crate) bitmaps: Option<BitmapsExtension>,
     pub(crate) extensions: Vec<Extension>,
 }
 
@@ -101,7 +113,6 @@ struct Fixed {
     layout: Layout,
     length: usize,
     header: Header,
-    backing_offset: u64,
     backing_len: u64,
 }
 
@@ -155,6 +166,8 @@ impl Fixed {
             autoclear: if version == 3 { be64(raw, 88) } else { 0 },
             rest: Vec::new(),
             backing: None,
+            backing_offset: be64(raw, 8),
+            bitmaps: None,
             extensions: Vec::new(),
         };
         header.check()?;
@@ -162,7 +175,6 @@ impl Fixed {
             layout,
             length,
             header,
-            backing_offset: be64(raw, 8),
             backing_len: be32(raw, 16).into(),
         })
     }
@@ -183,7 +195,7 @@ impl Fixed {
                 .checked_add(index(len.into()))?
                 .checked_next_multiple_of(8)?;
         }
-        let name_end = self.backing_offset.checked_add(self.backing_len)?;
+        let name_end = self.header.backing_offset.checked_add(self.backing_len)?;
         Some(at.max(usize::try_from(name_end).ok()?))
     }
 
@@ -195,18 +207,18 @@ impl Fixed {
             V2_LENGTH
         };
         header.rest = raw[known..self.length].to_vec();
-        let end = if self.backing_offset == 0 {
+        let end = if header.backing_offset == 0 {
             raw.len() as u64
         } else {
-            self.backing_offset
+            header.backing_offset
         };
         if end > raw.len() as u64 || end < self.length as u64 {
             let expected = "a position behind the header, in the first cluster";
             return Err(field("backing_file_offset", end, expected));
         }
-        let format = read_extensions(&raw[..index(end)], self.length, &mut header.extensions)?;
-        if self.backing_offset != 0 && self.backing_len != 0 {
-            let name = read_name(raw, self.backing_offset, self.backing_len)?;
+        let format = read_extensions(&raw[..index(end)], self.length, &mut header)?;
+        if header.backing_offset != 0 && self.backing_len != 0 {
+            let name = read_name(raw, header.backing_offset, self.backing_len)?;
             header.backing = Some(BackingName { name, format });
         }
         Ok(header)
@@ -278,7 +290,7 @@ fn refuse_features(raw: &[u8], version: u32, length: usize) -> Result<(), Qcow2E
 fn read_extensions(
     raw: &[u8],
     mut at: usize,
-    extensions: &mut Vec<Extension>,
+    header: &mut Header,
 ) -> Result<Option<String>, Qcow2Error> {
     let mut format = None;
     while at + 8 <= raw.len() {
@@ -293,13 +305,16 @@ fn read_extensions(
             return Err(field("header extension length", len as u64, expected));
         }
         let data = &raw[at..at + len];
-        if kind == EXT_BACKING_FORMAT {
-            format = Some(String::from_utf8_lossy(data).into_owned());
-        } else {
-            extensions.push(Extension {
+        match kind {
+            EXT_BACKING_FORMAT => format = Some(String::from_utf8_lossy(data).into_owned()),
+            EXT_BITMAPS if header.autoclear & AUTOCLEAR_BITMAPS != 0 => {
+                header.bitmaps = Some(BitmapsExtension::parse(data, header.layout)?);
+            }
+            EXT_BITMAPS => {}
+            _ => header.extensions.push(Extension {
                 kind,
                 data: data.to_vec(),
-            });
+            }),
         }
         at += len.next_multiple_of(8);
     }
@@ -378,79 +393,6 @@ impl Header {
         }
         Ok(())
     }
-
-    /// Returns the fields that change while an image is open, as they lie from byte 24 to byte 60.
-    pub(crate) fn live_fields(&self) -> [u8; 36] {
-        let mut raw = [0; 36];
-        put64(&mut raw, 0, self.size);
-        put32(&mut raw, 12, narrow(self.l1_entries));
-        put64(&mut raw, 16, self.l1_offset);
-        put64(&mut raw, 24, self.reftable_offset);
-        put32(&mut raw, 32, narrow(self.reftable_clusters));
-        raw
-    }
-
-    /// Returns the header with its extensions and the backing name as they stand in the file.
-    ///
-    /// # Errors
-    ///
-    /// If they do not fit into the first cluster.
-    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Qcow2Error> {
-        let mut raw = vec![0; V2_LENGTH];
-        put32(&mut raw, 0, MAGIC);
-        put32(&mut raw, 4, self.layout.version);
-        put32(&mut raw, 20, self.layout.cluster_bits);
-        raw[24..60].copy_from_slice(&self.live_fields());
-        put32(&mut raw, 60, self.snapshots);
-        put64(&mut raw, 64, self.snapshots_offset);
-        if self.layout.version == 3 {
-            raw.resize(V3_LENGTH, 0);
-            put64(&mut raw, 80, self.compatible);
-            put64(&mut raw, 88, self.autoclear);
-            put32(&mut raw, 96, self.layout.refcount_order);
-            raw.extend_from_slice(&self.rest);
-            let length = narrow(raw.len() as u64);
-            put32(&mut raw, 100, length);
-        }
-        let format = self
-            .backing
-            .as_ref()
-            .and_then(|backing| backing.format.as_ref());
-        if let Some(format) = format {
-            push_extension(&mut raw, EXT_BACKING_FORMAT, format.as_bytes());
-        }
-        for extension in &self.extensions {
-            push_extension(&mut raw, extension.kind, &extension.data);
-        }
-        push_extension(&mut raw, 0, &[]);
-        if let Some(backing) = &self.backing {
-            let len = backing.name.len() as u64;
-            let at = raw.len() as u64;
-            if len > MAX_BACKING_NAME || at + len > self.layout.cluster() {
-                return Err(Qcow2Error::Option {
-                    option: "a backing file name of bytes",
-                    value: len,
-                    expected: "at most 1023, within the first cluster",
-                });
-            }
-            put64(&mut raw, 8, at);
-            put32(&mut raw, 16, narrow(len));
-            raw.extend_from_slice(backing.name.as_bytes());
-        }
-        if raw.len() as u64 > self.layout.cluster() {
-            return Err(Qcow2Error::Option {
-                option: "a header of bytes",
-                value: raw.len() as u64,
-                expected: "at most one cluster",
-            });
-        }
-        Ok(raw)
-    }
-
-    /// Returns what lies behind the known fields of a header that is made anew.
-    pub(crate) fn new_rest() -> Vec<u8> {
-        vec![0; WRITTEN_LENGTH - V3_LENGTH]
-    }
 }
 
 /// Checks that a table lies on clusters of its own, not over the header, below 2^56.
@@ -471,15 +413,4 @@ fn check_table(
         ));
     }
     Ok(())
-}
-
-fn push_extension(raw: &mut Vec<u8>, kind: u32, data: &[u8]) {
-    raw.extend_from_slice(&kind.to_be_bytes());
-    raw.extend_from_slice(&narrow(data.len() as u64).to_be_bytes());
-    raw.extend_from_slice(data);
-    raw.resize(raw.len().next_multiple_of(8), 0);
-}
-
-fn narrow(value: u64) -> u32 {
-    u32::try_from(value).expect("a checked field fits its 32 bits")
 }

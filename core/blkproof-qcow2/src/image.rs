@@ -5,6 +5,7 @@ use core::fmt;
 use blkproof_device::{BlockDevice, IoError, IoResult};
 use blkproof_spec::{DiscardMode, Errno, Length};
 
+use crate::bitmaps::Bitmaps;
 use crate::cache::{Slot, TableCache};
 use crate::compress::Codec;
 use crate::create::{CreateOptions, create};
@@ -51,6 +52,7 @@ pub struct Qcow2<D> {
     pub(crate) file: ImageFile<D>,
     pub(crate) backing: Option<Box<dyn BlockDevice>>,
     pub(crate) header: Header,
+    pub(crate) bitmaps: Bitmaps,
     pub(crate) layout: Layout,
     pub(crate) l1: SparseTable,
     pub(crate) l2: TableCache,
@@ -105,11 +107,13 @@ impl<D: BlockDevice> Qcow2<D> {
             corruption: None,
             scratch: Vec::new(),
             codec: None,
+            bitmaps: Bitmaps::default(),
             header,
         };
         if image.header.l1_entries > 0 {
             image.l1.get(&mut image.file, 0)?;
         }
+        image.load_bitmaps()?;
         Ok(image)
     }
 

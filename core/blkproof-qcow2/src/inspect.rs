@@ -11,6 +11,8 @@ mod table;
 
 mod uses;
 
+mod bitmaps;
+
 mod sweep;
 
 mod contents;
@@ -26,6 +28,7 @@ use parse::Parsed;
 use sweep::Sweep;
 use uses::Gather;
 
+pub use bitmaps::{FoundBitmap, bitmaps};
 pub use contents::{Contents, Extent, Found, Layer};
 
 /// How much an inspection may take.
@@ -161,6 +164,15 @@ pub enum Problem {
         /// Where the entry lies.
         offset: u64,
     },
+    /// An entry of the bitmap directory, or of a bitmap's table, has a value that it cannot have.
+    Bitmap {
+        /// The number of the bitmap in the directory.
+        number: u64,
+        /// The field, by its name in the format's document.
+        field: &'static str,
+        /// What was found.
+        value: u64,
+    },
     /// The snapshot table or the bitmap directory cannot be read as one.
     Unreadable {
         /// What.
@@ -225,6 +237,11 @@ impl fmt::Display for Problem {
             Self::ZeroInVersion2 { offset } => {
                 write!(f, "the entry at {offset:#x} is a zero cluster in version 2")
             }
+            Self::Bitmap {
+                number,
+                field,
+                value,
+            } => write!(f, "bitmap {number} of the directory has {field} {value:#x}"),
             Self::Unreadable { what, offset } => {
                 write!(f, "the {what} at {offset:#x} cannot be read as such")
             }

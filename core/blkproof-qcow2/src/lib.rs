@@ -5,7 +5,8 @@
 //! request fails. [`create`] makes images, [`open_chain`] opens one with its backing files, and
 //! [`inspect`] looks at images without the driver.
 //!
-//! Nothing here knows bitmaps, jobs or scenarios.
+//! Bitmaps are stored, read and removed as the format has them; what their bits mean, jobs and scenarios
+//! are not known here.
 
 mod num;
 
@@ -49,6 +50,8 @@ mod resize;
 
 mod rebase;
 
+mod bitmaps;
+
 mod flush;
 
 mod device;
@@ -59,6 +62,7 @@ mod chain;
 
 pub mod inspect;
 
+pub use bitmaps::{NewBitmap, StoredBitmap};
 pub use chain::{ChainError, open_chain, probe};
 pub use create::{CreateOptions, create};
 pub use error::{Corruption, Feature, Qcow2Error};

@@ -173,7 +173,11 @@ impl Parsed {
             };
             match kind {
                 BACKING_FORMAT => format = Some(String::from_utf8_lossy(data).into_owned()),
-                BITMAPS if len >= 24 && autoclear & 1 != 0 => {
+                BITMAPS if autoclear & 1 != 0 => {
+                    if len != 24 {
+                        let found = len as u64;
+                        return Err(bad("length of the bitmaps extension", found, "24"));
+                    }
                     self.bitmaps = Some(Bitmaps {
                         count: be32(data, 0),
                         directory_size: be64(data, 8),

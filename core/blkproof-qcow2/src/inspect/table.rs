@@ -15,7 +15,7 @@ const PIECE_BYTES: usize = 4096;
 pub(super) struct Budget(pub(super) u64);
 
 impl Budget {
-    fn spend(&mut self, bytes: u64) -> Result<(), InspectError> {
+    pub(super) fn spend(&mut self, bytes: u64) -> Result<(), InspectError> {
         match self.0.checked_sub(bytes) {
             Some(left) => {
                 self.0 = left;

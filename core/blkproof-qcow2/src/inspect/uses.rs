@@ -3,10 +3,10 @@
 use blkproof_device::BlockDevice;
 use blkproof_spec::Offset;
 
-use super::parse::{Bitmaps, Parsed, Table};
+use super::parse::{Parsed, Table};
 use super::table::{Budget, Entries, entries};
 use super::{InspectError, Limits, Notes, Problem, Use};
-use crate::num::{be32, be64, index};
+use crate::num::{be32, be64};
 
 /// Host clusters in use, one behind the other.
 #[derive(Clone, Copy, Debug)]
@@ -22,24 +22,22 @@ pub(super) struct Used {
 
 /// The walk.
 pub(super) struct Gather<'a, D: ?Sized> {
-    device: &'a mut D,
-    parsed: &'a Parsed,
+    pub(super) device: &'a mut D,
+    pub(super) parsed: &'a Parsed,
     limits: &'a Limits,
-    budget: Budget,
+    pub(super) budget: Budget,
     uses: Vec<Used>,
     /// Index in the refcount table and position of each refcount block.
     blocks: Vec<(u64, u64)>,
 }
 
-const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+pub(super) const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const COPIED: u64 = 1 << 63;
 const COMPRESSED: u64 = 1 << 62;
 const ZERO: u64 = 1;
 const SNAPSHOT_FIXED: u64 = 40;
 const SNAPSHOT_FIXED_BYTES: usize = 40;
 const MAX_SNAPSHOT: u64 = 128 << 10;
-const BITMAP_FIXED: u64 = 24;
-const MAX_BITMAP_ENTRIES: u64 = 1 << 26;
 
 /// What the walk comes to: refcount blocks, uses, and what is left of the budget.
 type Gathered = (Vec<(u64, u64)>, Vec<Used>, Budget);
@@ -73,12 +71,12 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         Ok((self.blocks, self.uses, self.budget))
     }
 
-    fn cluster(&self) -> u64 {
+    pub(super) fn cluster(&self) -> u64 {
         1 << self.parsed.cluster_bits
     }
 
     /// Adds the clusters that hold some bytes of the file.
-    fn add(
+    pub(super) fn add(
         &mut self,
         offset: u64,
         len: u64,
@@ -89,7 +87,7 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
     }
 
     /// Adds the clusters that hold some bytes of the file, for each of so many uses.
-    fn add_times(
+    pub(super) fn add_times(
         &mut self,
         offset: u64,
         len: u64,
@@ -130,7 +128,7 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
     }
 
     /// Tells whether a table or cluster can lie at `offset`; says so where it cannot.
-    fn fits(&self, offset: u64, len: u64, what: Use, notes: &mut Notes<'_>) -> bool {
+    pub(super) fn fits(&self, offset: u64, len: u64, what: Use, notes: &mut Notes<'_>) -> bool {
         if offset & (self.cluster() - 1) != 0 {
             notes.problem(Problem::Misaligned { what, offset });
             return false;
@@ -167,7 +165,7 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         Ok(())
     }
 
-    fn add_table(
+    pub(super) fn add_table(
         &mut self,
         table: Table,
         what: Use,
@@ -195,7 +193,7 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         Ok(())
     }
 
-    fn entries(&mut self, table: Table) -> Result<Vec<Entries>, InspectError> {
+    pub(super) fn entries(&mut self, table: Table) -> Result<Vec<Entries>, InspectError> {
         let mut found = Vec::new();
         entries(self.device, table, &mut self.budget, |entries| {
             found.push(entries);
@@ -312,52 +310,12 @@ impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
         self.add(start, at - start, Use::Snapshots, None)
     }
 
-    fn budget_for(&mut self, bytes: u64) -> Result<(), InspectError> {
+    pub(super) fn budget_for(&mut self, bytes: u64) -> Result<(), InspectError> {
         self.budget.0 = self
             .budget
             .0
             .checked_sub(bytes)
             .ok_or(InspectError::TooLarge)?;
-        Ok(())
-    }
-
-    fn bitmaps(&mut self, bitmaps: Bitmaps, notes: &mut Notes<'_>) -> Result<(), InspectError> {
-        let what = Use::Bitmaps;
-        let (offset, size) = (bitmaps.directory_offset, bitmaps.directory_size);
-        if size > 64 << 20 || !self.fits(offset, size, what, notes) {
-            notes.problem(Problem::Unreadable { what, offset });
-            return Ok(());
-        }
-        self.add(offset, size, what, None)?;
-        self.budget_for(size)?;
-        let mut directory = vec![0; index(size)];
-        self.device.read_at(Offset(offset), &mut directory)?;
-        let mut at = 0;
-        for _ in 0..bitmaps.count {
-            let Some(entry) = directory.get(at..at + index(BITMAP_FIXED)) else {
-                notes.problem(Problem::Unreadable { what, offset });
-                return Ok(());
-            };
-            let table = Table {
-                offset: be64(entry, 0),
-                entries: u64::from(be32(entry, 8)).min(MAX_BITMAP_ENTRIES),
-            };
-            self.bitmap(table, notes)?;
-            let name = index((be32(entry, 16) & 0xffff).into());
-            let extra = index(be32(entry, 20).into());
-            at += (index(BITMAP_FIXED) + name + extra).next_multiple_of(8);
-        }
-        Ok(())
-    }
-
-    fn bitmap(&mut self, table: Table, notes: &mut Notes<'_>) -> Result<(), InspectError> {
-        self.add_table(table, Use::Bitmaps, notes)?;
-        for Entries { value, count, .. } in self.entries(table)? {
-            let offset = value & OFFSET;
-            if offset != 0 && self.fits(offset, self.cluster(), Use::Bitmaps, notes) {
-                self.add_times(offset, self.cluster(), Use::Bitmaps, None, count)?;
-            }
-        }
         Ok(())
     }
 }

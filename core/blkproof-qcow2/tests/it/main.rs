@@ -8,6 +8,8 @@
 
 mod basic;
 
+mod bitmaps;
+
 mod events;
 
 mod growth;

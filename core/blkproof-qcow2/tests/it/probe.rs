@@ -40,7 +40,19 @@ struct State {
     quiet: bool,
     events: Vec<Event>,
     /// Copies of the disk after every request that changed it.
-    history: Option<Vec<MemDisk>>,
+    history: Option<Vec<Change>>,
+    /// How many flushes succeeded.
+    flushes: u64,
+}
+
+/// A request that changed the disk.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) range: ByteRange,
+    /// A copy of the disk after it.
+    pub(crate) after: MemDisk,
+    /// How many flushes were before it.
+    pub(crate) flushes: u64,
 }
 
 impl Probe {
@@ -59,6 +71,7 @@ impl Probe {
             quiet: false,
             events: Vec::new(),
             history: None,
+            flushes: 0,
         })))
     }
 
@@ -90,8 +103,18 @@ impl Probe {
     }
 
     pub(crate) fn take_history(&self) -> Vec<MemDisk> {
+        let changes = self.take_changes().into_iter();
+        changes.map(|change| change.after).collect()
+    }
+
+    pub(crate) fn take_changes(&self) -> Vec<Change> {
         let mut state = self.0.lock().unwrap();
         state.history.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// Returns how many flushes succeeded.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.0.lock().unwrap().flushes
     }
 
     /// Returns the events raised since the last call.
@@ -108,9 +131,13 @@ impl Probe {
             (true, Failure::Half) => act(&mut state.disk, half),
             (true, Failure::Nothing | Failure::Wait) => {}
         }
-        let copy = state.disk.snapshot();
+        let (after, flushes) = (state.disk.snapshot(), state.flushes);
         if let Some(history) = &mut state.history {
-            history.push(copy);
+            history.push(Change {
+                range,
+                after,
+                flushes,
+            });
         }
         state.end(turn)
     }
@@ -178,7 +205,9 @@ impl BlockDevice for Probe {
     fn flush(&mut self) -> IoResult<()> {
         let mut state = self.0.lock().unwrap();
         let turn = state.turn();
-        state.end(turn)
+        state.end(turn)?;
+        state.flushes += 1;
+        Ok(())
     }
 
     fn size(&self) -> Length {

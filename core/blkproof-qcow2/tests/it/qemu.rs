@@ -389,36 +389,6 @@ fn an_image_with_snapshots_changes_its_size() {
 }
 
 #[test]
-fn bitmaps_are_counted_and_lose_their_validity() {
-    if !have_qemu() {
-        return;
-    }
-    let folder = tempdir().unwrap();
-    let image = folder.path().join("image");
-    create(&image, "cluster_size=4096", &[], "2M");
-    succeed(
-        "qemu-img",
-        &["bitmap", "--add", "-g", "4096", text(&image), "b"],
-    );
-    qemu_io(&image);
-    let file = load(&image);
-    let report = inspect(&mut file.snapshot(), &Limits::default()).unwrap();
-    assert!(report.is_sound(), "{:?}", report.problems);
-    assert_eq!(report.leaks, 0);
-    let mut opened = Qcow2::open(file, &UNMAP).unwrap();
-    assert!(
-        opened
-            .extensions()
-            .iter()
-            .any(|extension| extension.kind == 0x2385_2875)
-    );
-    write(&mut opened, 0, &[1; 512]);
-    opened.flush().unwrap();
-    let header = read(opened.file_mut(), 0, 96);
-    assert_eq!(header[88..96], [0; 8]);
-}
-
-#[test]
 fn what_cannot_be_read_is_refused_by_name() {
     if !have_qemu() {
         return;
