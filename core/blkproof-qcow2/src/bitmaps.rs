@@ -1,14 +1,15 @@
 //! Bitmaps that are stored in the image.
 //!
 //! The bits of a bitmap lie in clusters, to which its table points; the directory names all bitmaps
-//! with their tables and flags; the header says where the directory lies. Nothing of that is changed
-//! in place: what changes is written elsewhere, and then the header, whose sector changes as one,
-//! leads to the new directory. So the file leads from one complete set of bitmaps to the next,
-//! whatever fails or loses its power in between; what can be lost is space.
+//! with their tables and flags; the header says where the directory lies. Nothing of that is
+//! changed in place: what changes is written elsewhere, and then the header, whose sector changes
+//! as one, leads to the new directory. So the file leads from one complete set of bitmaps to the
+//! next, whatever fails or loses its power in between; what can be lost is space.
 //!
-//! A bitmap whose flag `in_use` is clear claims to be as true as the guest's data. Before anything of
-//! that changes all bitmaps are flagged, durably ([`Qcow2::begin_change`]), also where the caller knows
-//! nothing of bitmaps. Only [`Qcow2::store_bitmaps`] clears the flag, of what it stores.
+//! A bitmap whose flag `in_use` is clear claims to be as true as the guest's data. Before anything
+//! of that changes all bitmaps are flagged, durably ([`Qcow2::begin_change`]), also where the
+//! caller knows nothing of bitmaps. Only [`Qcow2::store_bitmaps`] clears the flag, of what it
+//! stores.
 
 mod bits;
 
@@ -44,8 +45,8 @@ pub struct StoredBitmap {
     pub granularity: Length,
     /// Whether it records writes (the flag `auto`).
     pub enabled: bool,
-    /// Whether it was not stored since the image was last opened to be written: neither its bits nor
-    /// this description are to be trusted then.
+    /// Whether it was not stored since the image was last opened to be written: neither its bits
+    /// nor this description are to be trusted then.
     pub in_use: bool,
 }
 
@@ -91,8 +92,8 @@ impl<D: BlockDevice> Qcow2<D> {
         self.bitmaps.entries.iter().map(Entry::describe)
     }
 
-    /// Returns the bits of a stored bitmap that are set, as runs `[start, end)` in ascending order that
-    /// do not touch; `None` if there is no bitmap of this name.
+    /// Returns the bits of a stored bitmap that are set, as runs `[start, end)` in ascending order
+    /// that do not touch; `None` if there is no bitmap of this name.
     ///
     /// # Errors
     ///
@@ -115,8 +116,8 @@ impl<D: BlockDevice> Qcow2<D> {
         self.settle(read).map(Some).map_err(Into::into)
     }
 
-    /// Flags all stored bitmaps as in use, durably: whoever opens the image after an unclean end does
-    /// not trust them.
+    /// Flags all stored bitmaps as in use, durably: whoever opens the image after an unclean end
+    /// does not trust them.
     ///
     /// # Errors
     ///
@@ -225,8 +226,8 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
-    /// Writes the bits and tables of bitmaps; returns the directory that has them, and notes what it
-    /// took.
+    /// Writes the bits and tables of bitmaps; returns the directory that has them, and notes what
+    /// it took.
     fn write_bitmaps(
         &mut self,
         bitmaps: &[NewBitmap<'_>],
@@ -252,8 +253,8 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(entries)
     }
 
-    /// Lets the file have these bitmaps and no others. Their tables are written, in `fresh` clusters
-    /// where they are new.
+    /// Lets the file have these bitmaps and no others. Their tables are written, in `fresh`
+    /// clusters where they are new.
     fn switch(&mut self, entries: Vec<Entry>, mut fresh: Vec<Run>) -> Inner<()> {
         let prepared = self.prepare_switch(&entries, &mut fresh);
         let (extension, old) = match prepared {
@@ -287,8 +288,8 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
-    /// Writes a directory to a new place; returns what the header is to say, and what is given up when
-    /// it does.
+    /// Writes a directory to a new place; returns what the header is to say, and what is given up
+    /// when it does.
     fn prepare_switch(
         &mut self,
         entries: &[Entry],

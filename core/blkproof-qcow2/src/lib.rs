@@ -5,8 +5,8 @@
 //! request fails. [`create`] makes images, [`open_chain`] opens one with its backing files, and
 //! [`inspect`] looks at images without the driver.
 //!
-//! Bitmaps are stored, read and removed as the format has them; what their bits mean, jobs and scenarios
-//! are not known here.
+//! Bitmaps are stored, read and removed as the format has them; what their bits mean, jobs and
+//! scenarios are not known here.
 
 mod num;
 

@@ -1,4 +1,5 @@
-//! Bits as runs, and as the bytes of clusters: the first bit of a byte is its least significant one.
+//! Bits as runs, and as the bytes of clusters: the first bit of a byte is its least significant
+//! one.
 
 use crate::layout::Layout;
 

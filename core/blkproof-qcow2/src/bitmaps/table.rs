@@ -84,8 +84,8 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(entries.iter().copied().map(u64::from_be_bytes).collect())
     }
 
-    /// Adds what a bitmap takes in the file. What cannot be read, or cannot be its own, is left out:
-    /// it leaks.
+    /// Adds what a bitmap takes in the file. What cannot be read, or cannot be its own, is left
+    /// out: it leaks.
     pub(super) fn clusters_of(&mut self, entry: &Entry, runs: &mut Vec<Run>) -> Inner<()> {
         let table = or_nothing(self.read_table(entry))?;
         let leads = table.iter().filter(|entry| **entry > ALL_ONES);

@@ -30,8 +30,8 @@ pub struct FoundBitmap {
     pub enabled: bool,
     /// The flag `in_use`: it was not stored properly.
     pub in_use: bool,
-    /// The bits that are set, as runs `[start, end)` in ascending order that do not touch; empty where
-    /// it is in use.
+    /// The bits that are set, as runs `[start, end)` in ascending order that do not touch; empty
+    /// where it is in use.
     pub runs: Vec<(u64, u64)>,
 }
 

@@ -173,17 +173,7 @@ impl Parsed {
             };
             match kind {
                 BACKING_FORMAT => format = Some(String::from_utf8_lossy(data).into_owned()),
-                BITMAPS if autoclear & 1 != 0 => {
-                    if len != 24 {
-                        let found = len as u64;
-                        return Err(bad("length of the bitmaps extension", found, "24"));
-                    }
-                    self.bitmaps = Some(Bitmaps {
-                        count: be32(data, 0),
-                        directory_size: be64(data, 8),
-                        directory_offset: be64(data, 16),
-                    });
-                }
+                BITMAPS if autoclear & 1 != 0 => self.bitmaps = Some(bitmaps(data)?),
                 _ => {}
             }
             at += len.next_multiple_of(8);
@@ -222,6 +212,23 @@ impl Parsed {
         });
         Ok(true)
     }
+}
+
+/// Takes the extension about bitmaps apart.
+fn bitmaps(data: &[u8]) -> Result<Bitmaps, Qcow2Error> {
+    if data.len() != 24 {
+        let found = data.len() as u64;
+        return Err(bad("length of the bitmaps extension", found, "24"));
+    }
+    let reserved = be32(data, 4).into();
+    within("bitmaps extension, reserved", reserved, 0..=0, "0")?;
+    let count = be32(data, 0);
+    within("nb_bitmaps", count.into(), 1..=65_535, "1 to 65535")?;
+    Ok(Bitmaps {
+        count,
+        directory_size: be64(data, 8),
+        directory_offset: be64(data, 16),
+    })
 }
 
 /// Returns where the L1 table and the refcount table lie.

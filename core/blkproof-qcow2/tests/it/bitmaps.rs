@@ -1,5 +1,5 @@
-//! Stored bitmaps: what is stored is read, by the driver and by the inspector, and whatever fails or
-//! loses its power leaves bitmaps that are true or flagged.
+//! Stored bitmaps: what is stored is read, by the driver and by the inspector, and whatever fails
+//! or loses its power leaves bitmaps that are true or flagged.
 
 use std::collections::BTreeMap;
 
@@ -174,8 +174,8 @@ impl Bench {
         match op {
             Op::Store(stored) => {
                 let size = self.image.size().0;
-                let names: Vec<_> = stored.iter().map(|(name, _)| format!("b{name}")).collect();
-                let runs: Vec<_> = stored.iter().map(|(_, of)| of.runs(size)).collect();
+                let names: Vec<_> = stored.keys().map(|name| format!("b{name}")).collect();
+                let runs: Vec<_> = stored.values().map(|of| of.runs(size)).collect();
                 let all = stored.iter().zip(&names).zip(&runs);
                 let all = all.map(|(((_, contents), name), runs)| NewBitmap {
                     name,
@@ -302,8 +302,8 @@ proptest! {
 proptest! {
     #![proptest_config(config(40))]
 
-    /// Whatever a cut leaves of what was not flushed, the image opens, and a bitmap that claims to be
-    /// true was stored for just those contents.
+    /// Whatever a cut leaves of what was not flushed, the image opens, and a bitmap that claims to
+    /// be true was stored for just those contents.
     #[test]
     fn a_cut_leaves_bitmaps_that_are_true_or_flagged((size, cluster) in shapes(), ops in ops()) {
         let mut bench = Bench::new(size, cluster);
@@ -342,8 +342,8 @@ proptest! {
         }
     }
 
-    /// Each request in turn fails at each of its own requests; tried again, it succeeds, and until then
-    /// bitmaps are as before, or as after, or flagged.
+    /// Each request in turn fails at each of its own requests; tried again, it succeeds, and until
+    /// then bitmaps are as before, or as after, or flagged.
     #[test]
     fn what_fails_succeeds_when_tried_again(
         (size, cluster) in shapes(),

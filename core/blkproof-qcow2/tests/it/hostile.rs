@@ -1,10 +1,10 @@
 //! Images that nobody should have made: errors, never a panic, and never much time or memory.
 
 use blkproof_device::{BlockDevice, Durability, MemDisk, MemStore, Pool, Store, StoreError};
-use blkproof_qcow2::inspect::{Contents, InspectError, Layer, Limits, inspect};
+use blkproof_qcow2::inspect::{Contents, InspectError, Layer, Limits, Problem, bitmaps, inspect};
 use blkproof_qcow2::{
-    BackingName, ChainError, CreateOptions, Feature, OpenOptions, Qcow2, Qcow2Error, create,
-    open_chain,
+    BackingName, ChainError, CreateOptions, Feature, NewBitmap, OpenOptions, Qcow2, Qcow2Error,
+    create, open_chain,
 };
 use blkproof_spec::{ByteRange, DiscardMode, ImageName, Length, Offset};
 use proptest::prelude::*;
@@ -32,7 +32,13 @@ fn sample(cluster: u64) -> MemDisk {
         .write_zeroes(ByteRange::new(2 * cluster, cluster), false)
         .unwrap();
     write(&mut image, 80 * cluster, &noise(2, 512));
-    image.flush().unwrap();
+    let bitmap = NewBitmap {
+        name: "b",
+        granularity: Length(512),
+        enabled: true,
+        runs: &[(1, 5), (70, 71)],
+    };
+    image.store_bitmaps(&[bitmap]).unwrap();
     image.into_file()
 }
 
@@ -41,6 +47,7 @@ fn exercise(mut file: MemDisk) {
     if let Err(error) = inspect(&mut file.snapshot(), &SMALL) {
         drop(error.to_string());
     }
+    drop(bitmaps(&mut file.snapshot(), &SMALL));
     if let Ok(layer) = Layer::qcow2(Box::new(file.snapshot())) {
         let mut contents = Contents::new(vec![layer]);
         let size = contents.size().0;
@@ -54,6 +61,10 @@ fn exercise(mut file: MemDisk) {
         return;
     };
     let size = image.size().0;
+    let names: Vec<_> = image.bitmaps().map(|bitmap| bitmap.name).collect();
+    for name in &names {
+        drop(image.read_bitmap(name));
+    }
     let mut buf = vec![0; 1 << 16];
     drop(image.read_at(Offset(0), &mut buf));
     drop(image.block_status(ByteRange::new(0, size.max(1))));
@@ -66,6 +77,17 @@ fn exercise(mut file: MemDisk) {
     drop(image.set_size(Length((size / 2) & !511)));
     drop(image.set_size(Length(size.saturating_add(1 << 20) & !511)));
     drop(image.flush());
+    let granularity = Length(1 << 20);
+    let runs = &[(0, 1), (7, 9)];
+    let new = |name| NewBitmap {
+        name,
+        granularity,
+        enabled: false,
+        runs,
+    };
+    drop(image.store_bitmaps(&[new("b"), new("c")]));
+    drop(image.mark_bitmaps());
+    drop(image.remove_bitmap("b"));
     if let Some(corruption) = image.corruption() {
         drop(corruption.to_string());
     }
@@ -170,7 +192,7 @@ fn broken_headers_are_refused_by_field() {
     assert_eq!(field(96, &[0, 0, 0, 7]), ("refcount_order", 7));
     assert_eq!(field(100, &[0, 0, 0, 103]), ("header_length", 103));
     assert_eq!(
-        field(112, &[1; 8]),
+        field(144, &[1; 8]),
         ("header extension length", 0x0101_0101)
     );
     assert_eq!(
@@ -195,6 +217,120 @@ fn unknown_features_are_refused_by_name() {
     assert_eq!(open(patched(7, &[4])).unwrap_err(), Qcow2Error::Version(4));
     let nothing = open(disk()).unwrap_err();
     assert_eq!(nothing, Qcow2Error::NotQcow2 { magic: 0 });
+}
+
+/// Returns where the directory, the table and the first cluster of bits of the sample's bitmap lie.
+fn places(file: &mut MemDisk) -> [u64; 3] {
+    let number = |file: &mut MemDisk, at| {
+        let raw = read(file, at, 8);
+        u64::from_be_bytes(raw.try_into().unwrap())
+    };
+    // The extension is the first one; its last field is where the directory lies.
+    let directory = number(file, 112 + 8 + 16);
+    let table = number(file, directory);
+    [directory, table, number(file, table)]
+}
+
+#[test]
+fn broken_directories_of_bitmaps_are_refused_by_field() {
+    let patch = |at: u64, bytes: &[u8]| {
+        let mut file = sample(4096);
+        let [directory, ..] = places(&mut file);
+        write(&mut file, directory + at, bytes);
+        file
+    };
+    for (at, bytes, field) in [
+        (0, &[0, 0, 0, 0, 0, 0, 1][..], "bitmap_table_offset"),
+        (0, &[1], "bitmap_table_offset"),
+        (0, &[0; 8], "bitmap_table_offset"),
+        (8, &[0; 4], "bitmap_table_size"),
+        (8, &[1, 0, 0, 0], "bitmap_table_size"),
+        (15, &[8], "bitmap flags"),
+        (16, &[2], "bitmap type"),
+        (17, &[8], "bitmap granularity_bits"),
+        (17, &[32], "bitmap granularity_bits"),
+        (18, &[0, 0], "bitmap name_size"),
+        (18, &[4, 0], "bitmap name_size"),
+        (18, &[0, 9], "bitmap_directory_size"),
+        (20, &[0, 0, 0, 1], "bitmap extra_data_size"),
+        (24, &[0xff], "bitmap name"),
+    ] {
+        let mut file = patch(at, bytes);
+        match open(file.snapshot()).unwrap_err() {
+            Qcow2Error::Field { field: found, .. } => assert_eq!(found, field, "{at}"),
+            other => panic!("{other}"),
+        }
+        if field != "bitmap name" {
+            let report = inspect(&mut file, &Limits::default()).unwrap();
+            assert!(!report.is_sound(), "{field}");
+        }
+    }
+    for (at, bytes, field) in [
+        (
+            112 + 4,
+            &[0, 0, 0, 23][..],
+            "length of the bitmaps extension",
+        ),
+        (112 + 8, &[0, 1, 0, 0], "nb_bitmaps"),
+        (112 + 8, &[0; 4], "nb_bitmaps"),
+        (112 + 8 + 7, &[1], "bitmaps extension, reserved"),
+        (112 + 16, &[1], "bitmap_directory_size"),
+        (112 + 16, &[0; 8], "bitmap_directory_size"),
+        (
+            112 + 24,
+            &[0, 0, 0, 0, 0, 0, 0, 8],
+            "bitmap_directory_offset",
+        ),
+        (
+            112 + 24,
+            &[0, 1, 0, 0, 0, 0, 0, 0],
+            "bitmap_directory_offset",
+        ),
+    ] {
+        match open(patched(at, bytes)).unwrap_err() {
+            Qcow2Error::Field { field: found, .. } => assert_eq!(found, field),
+            other => panic!("{other}"),
+        }
+        let inspected = inspect(&mut patched(at, bytes), &Limits::default());
+        assert!(
+            inspected.is_err() || !inspected.unwrap().is_sound(),
+            "{field}"
+        );
+    }
+}
+
+#[test]
+fn broken_tables_of_bitmaps_are_found() {
+    let whole = sample(4096);
+    let [directory, table, _] = places(&mut whole.snapshot());
+    let entries: [u64; 6] = [3, 0x1000 | 1, 0x1000, 0, directory, 1 << 60];
+    for entry in entries {
+        let mut file = whole.snapshot();
+        write(&mut file, table, &entry.to_be_bytes());
+        let mut image = open(file.snapshot()).unwrap();
+        let report = inspect(&mut file, &Limits::default()).unwrap();
+        let read = image.read_bitmap("b");
+        match entry {
+            0 => assert!(report.is_sound() && read.unwrap() == Some(vec![])),
+            // The driver does not know that the cluster is the directory's.
+            other if other == directory => assert!(!report.is_sound()),
+            _ => assert!(!report.is_sound() && read.is_err(), "{entry:#x}"),
+        }
+    }
+    // A size that does not fit the image matters only where the bits count.
+    let mut file = whole.snapshot();
+    write(&mut file, directory + 11, &[2]);
+    let mut image = open(file.snapshot()).unwrap();
+    assert!(image.read_bitmap("b").is_err());
+    let report = inspect(&mut file, &Limits::default()).unwrap();
+    let problem = Problem::Bitmap {
+        number: 0,
+        field: "bitmap_table_size",
+        value: 2,
+    };
+    assert_eq!(report.problems, [problem]);
+    write(&mut file, directory + 15, &[3]);
+    assert!(inspect(&mut file, &Limits::default()).unwrap().is_sound());
 }
 
 #[test]

@@ -22,4 +22,6 @@ mod probe;
 
 mod qemu;
 
+mod qemu_bitmaps;
+
 mod support;
