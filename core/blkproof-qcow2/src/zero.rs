@@ -158,7 +158,8 @@ impl<D: BlockDevice> Qcow2<D> {
         let bits = self.layout.table_span_bits();
         let limit = end.div_ceil(1 << bits).min(self.l1.entries());
         let found = self.l1.next_nonzero(&mut self.file, at >> bits, limit)?;
-        Ok(found.map_or(end, |(index, _)| index << bits).min(end))
+        // An entry of flags alone is no table. It may be that of `at` itself: nothing goes back.
+        Ok(found.map_or(end, |(index, _)| (index << bits).clamp(at, end)))
     }
 
     /// Erases clusters that one table maps.

@@ -7,7 +7,8 @@
 
 use core::fmt;
 
-use blkproof_spec::Scenario;
+use blkproof_spec::step::{Action, Expect};
+use blkproof_spec::{Scenario, StatedOutcome};
 
 use crate::generate::{self, Choices, Profile};
 use crate::text;
@@ -44,6 +45,33 @@ impl Case {
         }
     }
 
+    /// Decodes what a fuzzer made: any bytes, as [`Case::decode`] does, with two differences.
+    /// Choices are for `profile`, where one is given, and none of them chooses one. A literal plan
+    /// keeps nothing of what it states about its steps: once a program has changed it, the model
+    /// alone knows how they have to be answered.
+    ///
+    /// ```
+    /// use blkproof::{Case, text};
+    ///
+    /// let plan = b"\x01disk d 1M raw\nwrite d 0 512 stamp expect=failed(EIO)\n";
+    /// let fuzzed = Case::from_fuzzer(plan, None);
+    /// assert!(text::print(fuzzed.scenario()).ends_with("expect=any\n"));
+    /// ```
+    #[must_use]
+    pub fn from_fuzzer(bytes: &[u8], profile: Option<&Profile>) -> Self {
+        match (bytes, profile) {
+            ([Self::PLAN, plan @ ..], _) => Self(unstated(text::parse_leniently(plan))),
+            (bytes, None) => Self::decode(bytes),
+            (bytes, Some(profile)) => {
+                let choices = bytes.get(1..).unwrap_or_default();
+                Self(generate::scenario(
+                    &mut Choices::from_bytes(choices),
+                    profile,
+                ))
+            }
+        }
+    }
+
     /// Encodes a scenario as a literal plan: what stands behind its first byte is its text.
     #[must_use]
     pub fn encode(scenario: &Scenario) -> Vec<u8> {
@@ -77,6 +105,18 @@ fn chosen(bytes: &[u8]) -> Scenario {
     let profiles = Profile::built_in();
     let profile = &profiles[choices.index(profiles.len())];
     generate::scenario(&mut choices, profile)
+}
+
+/// Takes out of a scenario what it states about its steps and its end.
+pub(crate) fn unstated(mut scenario: Scenario) -> Scenario {
+    scenario.outcome = StatedOutcome::Pass;
+    scenario
+        .steps
+        .retain(|step| !matches!(step.action, Action::Check(_)));
+    for step in &mut scenario.steps {
+        step.expect = Expect::Any;
+    }
+    scenario
 }
 
 impl From<Scenario> for Case {

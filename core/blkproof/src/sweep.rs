@@ -8,11 +8,10 @@
 use core::fmt;
 
 use blkproof_spec::fault::{Effect, Extended, IoTypes, Kept, Layer, Rule, When};
-use blkproof_spec::step::{Action, Expect, TransactionAction};
-use blkproof_spec::{
-    Errno, FaultRule, ImageName, IoType, Place, RuleName, Scenario, StatedOutcome,
-};
+use blkproof_spec::step::{Action, TransactionAction};
+use blkproof_spec::{Errno, FaultRule, ImageName, IoType, Place, RuleName, Scenario};
 
+use crate::case::unstated;
 use crate::outcome::{Failure, Outcome};
 
 /// The name of the rule that a sweep adds.
@@ -213,7 +212,7 @@ pub fn sweep_place(
     mut run: impl FnMut(&Scenario) -> Outcome,
     mut each: impl FnMut(Swept<'_>) -> bool,
 ) -> Tally {
-    let mut struck = unstated(scenario);
+    let mut struck = unstated(scenario.clone());
     let mut tally = Tally::whole();
     for &kind in IoType::ALL {
         for &strike in strikes.iter().filter(|strike| strike.suits(kind)) {
@@ -279,18 +278,6 @@ impl Tally {
             failure,
         })
     }
-}
-
-/// Returns the scenario without what it states about its steps and its end.
-fn unstated(scenario: &Scenario) -> Scenario {
-    let mut out = scenario.clone();
-    out.outcome = StatedOutcome::Pass;
-    out.steps
-        .retain(|step| !matches!(step.action, Action::Check(_)));
-    for step in &mut out.steps {
-        step.expect = Expect::Any;
-    }
-    out
 }
 
 /// Returns every place at which requests may arrive: each image of the scenario, below and above

@@ -5,6 +5,7 @@ mod campaign;
 mod corpora;
 mod exhaustive;
 mod fronts;
+mod fuzz;
 mod planted;
 mod qemu;
 mod real_files;

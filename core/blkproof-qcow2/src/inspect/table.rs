@@ -84,7 +84,10 @@ pub(super) fn entries<D: BlockDevice + ?Sized>(
     budget: &mut Budget,
     mut each: impl FnMut(Entries) -> Result<(), InspectError>,
 ) -> Result<(), InspectError> {
-    let range = ByteRange::new(table.offset, table.entries * 8);
+    // What would end behind 2^64 lies in no file, and the callers tell so.
+    let Some(range) = ByteRange::checked(table.offset, table.entries * 8) else {
+        return Ok(());
+    };
     let mut last = Entries {
         first: 0,
         count: 0,

@@ -1,7 +1,9 @@
 //! Images that nobody should have made: errors, never a panic, and never much time or memory.
 
 use blkproof_device::{BlockDevice, Durability, MemDisk, MemStore, Pool, Store, StoreError};
-use blkproof_qcow2::inspect::{Contents, InspectError, Layer, Limits, Problem, bitmaps, inspect};
+use blkproof_qcow2::inspect::{
+    Contents, InspectError, Layer, Limits, Problem, Use, bitmaps, inspect,
+};
 use blkproof_qcow2::{
     BackingName, ChainError, CreateOptions, Feature, NewBitmap, OpenOptions, Qcow2, Qcow2Error,
     create, open_chain,
@@ -349,6 +351,36 @@ fn an_image_of_itself_is_bounded() {
     assert_eq!(error, InspectError::TooLarge);
     exercise(file);
     assert!(start.elapsed().as_secs() < 20);
+}
+
+#[test]
+fn an_entry_of_flags_alone_is_no_table() {
+    let mut file = image(1 << 20, 512).into_file();
+    let l1 = u64::from_be_bytes(read(&mut file, 40, 8).try_into().unwrap());
+    write(&mut file, l1, &[0x80]);
+    let mut image = Qcow2::open(file, &UNMAP).unwrap();
+    image.discard(ByteRange::new(0, 512)).unwrap();
+    image.write_zeroes(ByteRange::new(512, 1024), true).unwrap();
+    write(&mut image, 4096, &noise(3, 512));
+    image.flush().unwrap();
+    assert_eq!(read(&mut image, 4096, 512), noise(3, 512));
+    let report = inspect(image.file_mut(), &Limits::default()).unwrap();
+    assert!(report.is_sound(), "{:?}", report.problems);
+}
+
+#[test]
+fn a_table_behind_everything_is_told() {
+    // One snapshot, whose L1 table of one entry ends behind 2^64.
+    let mut file = patched(60, &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x20, 0]);
+    let mut snapshot = [0; 40];
+    snapshot[..8].copy_from_slice(&(u64::MAX - 4095).to_be_bytes());
+    snapshot[8..12].copy_from_slice(&1024_u32.to_be_bytes());
+    write(&mut file, 0x2000, &snapshot);
+    let report = inspect(&mut file, &Limits::default()).unwrap();
+    let offset = u64::MAX - 4095;
+    let what = Use::L1;
+    let told = Problem::OutOfBounds { what, offset };
+    assert!(report.problems.contains(&told), "{:?}", report.problems);
 }
 
 fn named(name: &str) -> CreateOptions {

@@ -1,0 +1,13 @@
+//! Scenarios, chosen or literal, judged on the built-in engine.
+
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    if proptests::scenario(bytes) {
+        Corpus::Keep
+    } else {
+        Corpus::Reject
+    }
+});

@@ -1,0 +1,217 @@
+//! What fuzzers begin with: `corpora/fuzz`, a folder for each target, made from the scenarios of
+//! the repository and by the driver. `BLKPROOF_UPDATE_SEEDS=1 cargo test -p proptests seeds` makes
+//! the folders anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use blkproof::device::{BlockDevice, Durability, MemDisk, Pool, ini};
+use blkproof::spec::step::Action;
+use blkproof::spec::{ByteRange, DiscardMode, Length, Offset, Scenario};
+use blkproof::{Case, corpus, text};
+use blkproof_qcow2::{CreateOptions, OpenOptions, Qcow2};
+use proptests::Target;
+
+/// The inputs of a target by name.
+pub(super) fn of(target: Target) -> Vec<(String, Vec<u8>)> {
+    match target {
+        Target::Scenario => plans(&["seed", "golden"], |_| true),
+        Target::Transaction => plans(&["seed", "golden"], has_transaction),
+        Target::Bitmap => plans(&["seed", "golden"], has_bitmap_commands),
+        Target::ScenarioText => scenarios(&["golden"])
+            .into_iter()
+            .map(|(name, scenario)| (name, text::print(&scenario).into_bytes()))
+            .collect(),
+        Target::BlkdebugConfig => configurations(),
+        Target::Qcow2Image => images(),
+        // It has to find its bug without help.
+        _ => Vec::new(),
+    }
+}
+
+fn corpora() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpora")
+}
+
+fn scenarios(folders: &[&str]) -> Vec<(String, Scenario)> {
+    let folders = folders.iter().map(|folder| corpora().join(folder));
+    let files = folders.flat_map(|folder| corpus::files(&folder).expect("a folder of scenarios"));
+    let named = files.map(|file| {
+        let name = file.file_stem().and_then(|name| name.to_str());
+        let document = corpus::load(&file).expect("the corpora are in order");
+        (name.expect("a name in UTF-8").to_owned(), document.scenario)
+    });
+    named.collect()
+}
+
+fn plans(folders: &[&str], wanted: impl Fn(&Scenario) -> bool) -> Vec<(String, Vec<u8>)> {
+    let scenarios = scenarios(folders).into_iter();
+    scenarios
+        .filter(|(_, scenario)| wanted(scenario))
+        .map(|(name, scenario)| (name, Case::encode(&scenario)))
+        .collect()
+}
+
+fn has_transaction(scenario: &Scenario) -> bool {
+    let mut steps = scenario.steps.iter();
+    steps.any(|step| matches!(step.action, Action::Transaction { .. }))
+}
+
+fn has_bitmap_commands(scenario: &Scenario) -> bool {
+    let steps = scenario.steps.iter();
+    steps
+        .filter(|step| matches!(step.action, Action::Bitmap(_)))
+        .count()
+        > 1
+}
+
+/// The programs of the scenarios' faults, as far as a file can say them, and what only a file can
+/// say.
+fn configurations() -> Vec<(String, Vec<u8>)> {
+    let written = "# comments, groups with ids, all bases and switches\n\
+        [inject-error \"first\"]\nevent = \"read_aio\" # here too\nerrno = \"034\"\n\
+        sector = \"-1\"\nonce = \"yes\"\nimmediately = \"off\"\nstate = \"0x2\"\n\n\
+        [set-state]\nevent = \"flush_to_disk\"\nnew_state = \"2\"\nstate = \"1\"\n";
+    let mut found = vec![("written-by-hand".to_owned(), written.into())];
+    for (name, scenario) in scenarios(&["seed", "golden"]) {
+        let steps = scenario.steps.iter().filter_map(|step| match &step.action {
+            Action::Install(rule) => Some(&rule.rule),
+            _ => None,
+        });
+        let rules = scenario
+            .setup
+            .rules
+            .iter()
+            .map(|rule| &rule.rule)
+            .chain(steps);
+        let rules: Vec<_> = rules
+            .filter(|rule| ini::print(&[(*rule).clone()]).is_ok())
+            .collect();
+        let rules: Vec<_> = rules.into_iter().cloned().collect();
+        if !rules.is_empty() {
+            let text = ini::print(&rules).expect("each of them can be said");
+            found.push((name, text.into_bytes()));
+        }
+    }
+    found
+}
+
+const OPEN: OpenOptions = OpenOptions {
+    discard: DiscardMode::Unmap,
+    read_only: false,
+    l2_cache: Length(1 << 20),
+};
+
+/// Small images with some of everything, and guests in front of them.
+fn images() -> Vec<(String, Vec<u8>)> {
+    let guest: [u8; 21] = [
+        5, 0, 0, 3, 9, 2, 0, 10, 20, 3, 0, 9, 8, 4, 0, 16, 7, 1, 0, 60, 255,
+    ];
+    let mut version_2 = image(512, false);
+    version_2[7] = 2;
+    let seed =
+        |name: &str, requests: &[u8], image: &[u8]| (name.to_owned(), [requests, image].concat());
+    vec![
+        seed("clusters-of-512", &[0], &image(512, true)),
+        seed("clusters-of-512-guest", &guest, &image(512, true)),
+        seed("clusters-of-4k-guest", &guest, &image(4096, true)),
+        seed("version-2-guest", &guest, &version_2),
+        seed(
+            "nothing-written-guest",
+            &guest,
+            &bytes(new_image(1 << 20, 512)),
+        ),
+    ]
+}
+
+fn new_image(size: u64, cluster: u64) -> Qcow2<MemDisk> {
+    let file = MemDisk::new(&Pool::new(), Length(0));
+    let options = CreateOptions {
+        size: Length(size),
+        cluster: Length(cluster),
+        backing: None,
+    };
+    Qcow2::create(file, &options, &OPEN).expect("an image in memory is made")
+}
+
+fn image(cluster: u64, with_zeroes: bool) -> Vec<u8> {
+    let mut image = new_image(40 * cluster, cluster);
+    let data: Vec<u8> = (0..3 * cluster).map(|at| (at / 64 % 251) as u8).collect();
+    image
+        .write_at(Offset(cluster), &data, Durability::Later)
+        .unwrap();
+    let packed = vec![7; usize::try_from(cluster).unwrap()];
+    image
+        .write_compressed(Offset(7 * cluster), &packed)
+        .unwrap();
+    if with_zeroes {
+        let zeroes = ByteRange::new(2 * cluster, cluster);
+        image.write_zeroes(zeroes, false).unwrap();
+        image
+            .write_zeroes(ByteRange::new(9 * cluster, 2 * cluster), true)
+            .unwrap();
+    }
+    bytes(image)
+}
+
+/// Returns the file of an image.
+fn bytes(mut image: Qcow2<MemDisk>) -> Vec<u8> {
+    image.flush().unwrap();
+    let mut file = image.into_file();
+    let mut bytes = vec![0; usize::try_from(file.size().0).unwrap()];
+    file.read_at(Offset(0), &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn seeds_are_up_to_date() {
+    let update = std::env::var_os("BLKPROOF_UPDATE_SEEDS").is_some();
+    for target in Target::ALL {
+        let folder = corpora().join("fuzz").join(target.name());
+        let wanted: BTreeMap<String, Vec<u8>> = of(target).into_iter().collect();
+        if update {
+            let _ = fs::remove_dir_all(&folder);
+            if !wanted.is_empty() {
+                fs::create_dir_all(&folder).unwrap();
+            }
+            for (name, bytes) in &wanted {
+                fs::write(folder.join(name), bytes).unwrap();
+            }
+        }
+        let entries = fs::read_dir(&folder).into_iter().flatten();
+        let found: BTreeSet<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let names: BTreeSet<String> = wanted.keys().cloned().collect();
+        let hint = "BLKPROOF_UPDATE_SEEDS=1 cargo test -p proptests seeds";
+        assert_eq!(found, names, "{}: out of date: {hint}", folder.display());
+        for (name, bytes) in wanted {
+            let is_same = fs::read(folder.join(&name)).unwrap() == bytes;
+            assert!(is_same, "{}: {name}: out of date: {hint}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn every_seed_holds_and_is_worth_keeping() {
+    for target in Target::ALL {
+        for (name, bytes) in of(target) {
+            assert!(target.run(&bytes), "{}: {name}", target.name());
+        }
+    }
+}
+
+/// The seeds must reach what they are for: an image that both refuse tests nothing.
+#[test]
+fn the_images_are_read() {
+    for (name, bytes) in images() {
+        let requests = usize::from(bytes[0]) * 4;
+        let mut file = MemDisk::new(&Pool::new(), Length(0));
+        file.write_at(Offset(0), &bytes[1 + requests..], Durability::Later)
+            .unwrap();
+        let report = blkproof_qcow2::inspect::inspect(&mut file, &Default::default()).unwrap();
+        assert!(report.is_sound(), "{name}: {:?}", report.problems);
+        assert!(Qcow2::open(file, &OPEN).is_ok(), "{name}");
+    }
+}
