@@ -13,6 +13,7 @@ pub(crate) use values::{
     BugName, Cases, Color, Jobs, ProfileName, Runs, Seconds, Seed, StrikeName,
 };
 
+use crate::campaign::Shard;
 use crate::exit::Exit;
 
 const STYLES: Styles = Styles::styled()
@@ -47,6 +48,10 @@ pub(crate) enum Command {
     /// Case N of a campaign follows from the seed, the profile and N alone, so the same cases are
     /// judged whatever the number of threads; --seconds only decides how many. A scenario that
     /// fails is written to the --out folder before anything is said about it.
+    ///
+    /// A campaign can be interrupted at any moment, by Ctrl-C, SIGTERM or anything harder: how far
+    /// it is lies in the --out folder (campaign.json) until it is over, and --resume, or the same
+    /// command again, goes on from there and ends as if nothing had happened.
     #[command(after_help = RUN_EXAMPLE)]
     Run(RunArgs),
     /// Replay scenario files and compare each with its stated expectation.
@@ -134,11 +139,13 @@ Example:
 
 impl Default for Command {
     fn default() -> Self {
-        Self::Run(RunArgs::default())
+        let no_args = ["blkproof", "run"];
+        let cli = Cli::try_parse_from(no_args).expect("every flag of run has a default");
+        cli.command.expect("a verb was named")
     }
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Judge this many cases.
     #[arg(
@@ -151,13 +158,33 @@ pub(crate) struct RunArgs {
     /// Judge cases for this long [default: 10].
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub(crate) seconds: Option<Seconds>,
-    /// The seed of the campaign: decimal, or hexadecimal after 0x.
-    #[arg(long, value_name = "X", default_value_t, allow_negative_numbers = true)]
-    pub(crate) seed: Seed,
+    /// The seed of the campaign: decimal, or hexadecimal after 0x [default: 124].
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(crate) seed: Option<Seed>,
     /// How the scenarios lean: small, faults, transactions, large, or a file that says it; given
     /// several times, the cases take turns [default: all].
     #[arg(long, value_name = "P")]
     pub(crate) profile: Vec<ProfileName>,
+    /// Judge the share I of N of the cases, for N machines that have one each. The digests of all
+    /// shares, joined by exclusive or, are the digest of the whole.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Go on with the campaign that was interrupted in the --out folder; what is not said is as it
+    /// was. Without this flag, the same command goes on too, and another one is refused.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Give up a campaign that was interrupted in the --out folder, and begin anew.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) fresh: bool,
+    /// End when cases fail in this many ways: another property, or another kind of step. Of each
+    /// way, three cases are kept.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) failures: u64,
+    /// Switch a seeded bug of the engine on, to see how a failure looks; `blkproof bugs --list`
+    /// names them.
+    #[arg(long, value_name = "NAME", value_parser = BugName::parser(), hide_possible_values = true)]
+    pub(crate) bug: Vec<BugName>,
     /// How many threads judge cases [default: one per processor].
     #[arg(long, value_name = "J", allow_negative_numbers = true)]
     pub(crate) jobs: Option<Jobs>,
@@ -174,11 +201,6 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Returns the profiles that the cases take in turns.
-    pub(crate) fn profiles(&self) -> Vec<Profile> {
-        profiles(&self.profile)
-    }
-
     /// Returns the folder that takes the scenarios that failed.
     pub(crate) fn out(&self) -> &Path {
         self.out.as_deref().unwrap_or(Path::new("blkproof-out"))
@@ -186,7 +208,7 @@ impl RunArgs {
 }
 
 /// Returns the profiles of these names, or all.
-fn profiles(names: &[ProfileName]) -> Vec<Profile> {
+pub(crate) fn profiles(names: &[ProfileName]) -> Vec<Profile> {
     if names.is_empty() {
         return Profile::built_in().to_vec();
     }

@@ -31,6 +31,27 @@ pub(crate) enum Error {
     },
     /// A file could not be written.
     Unwritable { path: PathBuf, source: io::Error },
+    /// Another campaign uses a folder.
+    InUse { path: PathBuf },
+    /// There is no interrupted campaign to go on with.
+    NothingToResume { path: PathBuf },
+    /// The state of an interrupted campaign is not what was asked for.
+    State { path: PathBuf, refused: Refused },
+    /// Signals cannot be caught.
+    Signals(io::Error),
+}
+
+/// Why a campaign cannot go on from the state that is there.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Another version of blkproof wrote it.
+    Version(String),
+    /// Another build of this version wrote it.
+    Build,
+    /// It belongs to another campaign: how they differ.
+    Campaign(String),
+    /// It is no such state: why.
+    Broken(String),
 }
 
 impl Error {
@@ -49,12 +70,16 @@ impl Error {
     /// Returns how the program ends with this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Output(_) | Self::Unwritable { .. } => Exit::Environment,
+            Self::Output(_) | Self::Unwritable { .. } | Self::InUse { .. } | Self::Signals(_) => {
+                Exit::Environment
+            }
             Self::Unreadable { .. }
             | Self::Corpus(_)
             | Self::NotAFolder { .. }
             | Self::DoesNotFail { .. }
-            | Self::FailsOtherwise { .. } => Exit::Input,
+            | Self::FailsOtherwise { .. }
+            | Self::NothingToResume { .. }
+            | Self::State { .. } => Exit::Input,
         }
     }
 
@@ -71,6 +96,9 @@ impl Error {
             }
             Self::DoesNotFail { .. } => Some("`blkproof replay` tells how it ends"),
             Self::NotAFolder { .. } => Some("name a folder; it is made when it is needed"),
+            Self::InUse { .. } => Some("each campaign needs an --out folder of its own"),
+            Self::NothingToResume { .. } => Some("without --resume, a campaign begins anew"),
+            Self::State { refused, .. } => Some(refused.hint()),
             _ => None,
         }
     }
@@ -121,6 +149,41 @@ impl fmt::Display for Error {
             Self::Unwritable { path, source } => {
                 write!(f, "cannot write {}: {source}", path.display())
             }
+            Self::InUse { path } => write!(f, "another campaign uses {}", path.display()),
+            Self::NothingToResume { path } => {
+                write!(f, "no campaign was interrupted here: {}", path.display())
+            }
+            Self::State { path, refused } => write!(f, "{}: {refused}", path.display()),
+            Self::Signals(source) => write!(f, "cannot listen to signals: {source}"),
+        }
+    }
+}
+
+impl Refused {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Version(_) | Self::Build | Self::Broken(_) => {
+                "--fresh gives it up and begins anew; what failed stays in the folder"
+            }
+            Self::Campaign(_) => {
+                "--resume alone goes on with it; --fresh gives it up and begins anew; another \
+                 --out folder leaves it as it is"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(
+                f,
+                "blkproof {version} left this campaign, this is blkproof {}",
+                env!("CARGO_PKG_VERSION")
+            ),
+            Self::Build => f.write_str("another build of blkproof left this campaign"),
+            Self::Campaign(how) => write!(f, "another campaign was interrupted here: {how}"),
+            Self::Broken(why) => write!(f, "expected the state of a campaign: {why}"),
         }
     }
 }
@@ -129,12 +192,16 @@ impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Output(source)
+            | Self::Signals(source)
             | Self::Unreadable { source, .. }
             | Self::Unwritable { source, .. } => Some(source),
             Self::Corpus(error) => error.source(),
-            Self::NotAFolder { .. } | Self::DoesNotFail { .. } | Self::FailsOtherwise { .. } => {
-                None
-            }
+            Self::NotAFolder { .. }
+            | Self::DoesNotFail { .. }
+            | Self::FailsOtherwise { .. }
+            | Self::InUse { .. }
+            | Self::NothingToResume { .. }
+            | Self::State { .. } => None,
         }
     }
 }

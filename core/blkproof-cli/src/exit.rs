@@ -2,21 +2,22 @@
 
 use std::process::ExitCode;
 
-/// How the program ends. Where several apply, the highest number wins.
+/// How the program ends, from the best to the worst. Where several apply, the worst is told.
 ///
 /// 101, a panic, is none of them: it is always a bug of blkproof itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
 pub enum Exit {
     /// Everything held.
-    Held = 0,
+    Held,
+    /// A signal stopped it before its end; what was done until then held.
+    Interrupted,
     /// A property failed, or a stated expectation was not met.
-    Failed = 1,
+    Failed,
     /// Bad usage, or an input file that is broken or not there.
-    Input = 2,
+    Input,
     /// The environment failed: a disk is full, a file cannot be written, the reader of the output
     /// went away.
-    Environment = 3,
+    Environment,
 }
 
 impl Exit {
@@ -27,12 +28,20 @@ Exit codes:
   1  a property failed, or a stated expectation was not met
   2  bad usage, or a broken or missing input file
   3  the environment failed (disk full, output closed, ...)
-  101  a bug of blkproof itself";
+  101  a bug of blkproof itself
+  130  interrupted by Ctrl-C or SIGTERM, everything held so far";
 
     /// Returns the number that the shell sees.
     #[must_use]
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Held => 0,
+            Self::Failed => 1,
+            Self::Input => 2,
+            Self::Environment => 3,
+            // What shells make of SIGINT.
+            Self::Interrupted => 130,
+        }
     }
 }
 
@@ -46,11 +55,17 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::Exit;
 
-    const ALL: [Exit; 4] = [Exit::Held, Exit::Failed, Exit::Input, Exit::Environment];
+    const ALL: [Exit; 5] = [
+        Exit::Held,
+        Exit::Interrupted,
+        Exit::Failed,
+        Exit::Input,
+        Exit::Environment,
+    ];
 
     #[test]
     fn codes_are_the_documented_ones() {
-        assert_eq!(ALL.map(Exit::code), [0, 1, 2, 3]);
+        assert_eq!(ALL.map(Exit::code), [0, 130, 1, 2, 3]);
         for exit in ALL {
             let line = format!("\n  {}  ", exit.code());
             assert!(Exit::HELP.contains(&line), "{exit:?}");
@@ -59,7 +74,8 @@ mod tests {
 
     #[test]
     fn the_worse_of_two_wins() {
-        assert_eq!(Exit::Failed.max(Exit::Input), Exit::Input);
+        assert!(ALL.is_sorted());
+        assert_eq!(Exit::Failed.max(Exit::Interrupted), Exit::Failed);
         assert_eq!(Exit::Held.max(Exit::Failed), Exit::Failed);
         assert_eq!(Exit::Input.max(Exit::Environment), Exit::Environment);
     }

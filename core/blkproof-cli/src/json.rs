@@ -224,10 +224,18 @@ pub(crate) struct Summary {
     /// The time that was asked for, where it was not a number of cases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seconds_asked: Option<f64>,
+    /// The share of the campaign that was judged, where it was not the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<String>,
+    /// The seeded bugs that were on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) bugs: Vec<String>,
     pub(crate) jobs: usize,
     pub(crate) corpora: Vec<Folder>,
     pub(crate) cases: u64,
     pub(crate) failed: u64,
+    /// In which ways cases failed.
+    pub(crate) ways: Vec<Way>,
     pub(crate) not_judged: u64,
     pub(crate) twice: u64,
     pub(crate) writes: u64,
@@ -236,10 +244,25 @@ pub(crate) struct Summary {
     pub(crate) counts: Counts,
     pub(crate) digest: String,
     pub(crate) seconds: f64,
-    /// The command that judges the same cases again.
-    pub(crate) again: String,
+    /// Whether a signal stopped it before its end.
+    pub(crate) interrupted: bool,
+    /// The command that judges the same cases again, where one does.
+    pub(crate) again: Option<String>,
+    /// The command that goes on with a campaign that stopped before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resume: Option<String>,
     /// The exit code.
     pub(crate) exit: u8,
+}
+
+/// The cases that failed in one way.
+#[derive(Debug, Serialize)]
+pub(crate) struct Way {
+    /// The property and the kind of step.
+    pub(crate) identity: String,
+    pub(crate) cases: u64,
+    /// The files of those that were kept.
+    pub(crate) kept: Vec<String>,
 }
 
 /// A folder of the corpora.

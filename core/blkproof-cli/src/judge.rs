@@ -42,10 +42,10 @@ impl Judge {
         self.traced.cover();
     }
 
-    /// Returns what scenarios reached, if that is counted.
-    pub(crate) fn coverage(&self) -> Option<Coverage> {
-        let mut all = self.once.coverage()?.clone();
-        all.merge(self.traced.coverage()?);
+    /// Returns what scenarios reached since the last call, if that is counted.
+    pub(crate) fn take_coverage(&mut self) -> Option<Coverage> {
+        let mut all = self.once.take_coverage()?;
+        all.merge(&self.traced.take_coverage()?);
         Some(all)
     }
 

@@ -16,6 +16,8 @@ mod json;
 
 mod save;
 
+mod interrupt;
+
 mod load;
 
 mod judge;

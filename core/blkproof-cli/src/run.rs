@@ -2,22 +2,31 @@
 
 mod corpora;
 
+mod out;
+
+mod begin;
+
 mod keeper;
+
+mod watch;
 
 mod stats;
 
 mod summary;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::args::RunArgs;
-use crate::campaign::{self, End, Plan, Progress};
+use crate::campaign::{self, Course, End, Plan};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::ui::Ui;
 pub(crate) use corpora::Folder;
-use keeper::Keeper;
+use out::Out;
 use summary::Summary;
+use watch::{Stop, Watch, Watched};
 
 /// Where scenarios to replay first are looked for if nothing is said.
 const CORPORA: &str = "corpora";
@@ -26,31 +35,29 @@ const CORPORA: &str = "corpora";
 pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let corpora = corpora_folder(args)?;
     check_folder("--out", args.out())?;
+    // From here on, nobody else changes what lies in the folder.
+    let out = Out::open(args.out())?;
+    let (plan, course) = begin::begin(args, ui)?;
     let (folders, replayed) = match &corpora {
         Some(folder) => corpora::replay(folder, ui)?,
         None => (Vec::new(), Exit::Held),
     };
     summary::corpora(&folders, ui)?;
-    let plan = plan(args);
-    let jobs = args.jobs.unwrap_or_default();
-    let progress = Progress::start(plan.end, ui);
-    let mut keeper = Keeper::new(&plan, args.out(), progress, ui);
-    let judged = campaign::judge(&plan, jobs, &mut keeper);
-    let kept = keeper.finish();
-    let (totals, time) = judged?;
-    let judged = if totals.failed > 0 {
-        Exit::Failed
-    } else {
-        Exit::Held
+    let watched = judge(&plan, course, args, &out, ui)?;
+    let totals = &watched.course.totals;
+    let judged = match watched.stopped {
+        _ if totals.failed > 0 => Exit::Failed,
+        Some(Stop::Interrupted) => Exit::Interrupted,
+        _ => Exit::Held,
     };
-    let exit = replayed.max(judged).max(kept);
+    let exit = replayed.max(judged).max(watched.exit);
     let summary = Summary {
         plan: &plan,
-        profiles_given: &args.profile,
-        jobs,
+        jobs: args.jobs.unwrap_or_default(),
         folders: &folders,
-        totals: &totals,
-        time,
+        watched: &watched,
+        out: out.path(),
+        out_given: args.out.is_some(),
         exit,
     };
     if let Some(coverage) = &totals.coverage {
@@ -60,16 +67,25 @@ pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
     Ok(exit)
 }
 
-fn plan(args: &RunArgs) -> Plan {
-    Plan {
-        seed: args.seed.0,
-        stats: args.stats,
-        profiles: args.profiles(),
-        end: match args.cases {
-            Some(cases) => End::Cases(cases.0),
-            None => End::After(args.seconds.unwrap_or_default().0),
-        },
-    }
+/// Judges what is left of a campaign.
+fn judge(
+    plan: &Plan,
+    course: Course,
+    args: &RunArgs,
+    out: &Out,
+    ui: &mut Ui,
+) -> Result<Watched, Error> {
+    let interrupt = Interrupt::listen().map_err(Error::Signals)?;
+    let deadline = match plan.end {
+        End::Cases(_) => None,
+        End::After(time) => Some(Instant::now() + time.saturating_sub(course.time)),
+    };
+    let earlier = course.done.clone();
+    let ways_max = usize::try_from(args.failures).unwrap_or(usize::MAX);
+    let mut watch = Watch::new(plan, course, ways_max, out.path(), interrupt, ui);
+    let jobs = args.jobs.unwrap_or_default();
+    campaign::judge(plan, jobs, &earlier, deadline, &mut watch)?;
+    watch.finish()
 }
 
 /// The folder to replay first: the one that is named, or the usual one where it is there.

@@ -4,6 +4,7 @@ use blkproof::text::Document;
 use blkproof::{Failure, NotJudged, Outcome, Report};
 use blkproof_spec::StatedOutcome;
 
+use crate::args::BugName;
 use crate::json;
 use crate::replay::Replayed;
 use crate::ui::Ui;
@@ -62,7 +63,22 @@ pub(crate) fn scenario(replayed: &Replayed, ui: &Ui) -> json::Scenario {
 
 /// Returns the report of a scenario in a file, with the command that replays it.
 pub(crate) fn report(failure: &Failure, document: &Document, path: &str, ui: &Ui) -> Report {
-    Report::new(failure, document, path, &ui.command(["replay", path]))
+    report_with(failure, document, path, &[], ui)
+}
+
+/// The same where seeded bugs are on.
+pub(crate) fn report_with(
+    failure: &Failure,
+    document: &Document,
+    path: &str,
+    bugs: &[BugName],
+    ui: &Ui,
+) -> Report {
+    let mut args = vec!["replay", path];
+    for bug in bugs {
+        args.extend(["--bug", bug.0.name()]);
+    }
+    Report::new(failure, document, path, &ui.command(args))
 }
 
 fn not_judged(why: &NotJudged) -> String {

@@ -194,6 +194,30 @@ impl Coverage {
         reached(&mut self.effects, &other.effects);
     }
 
+    /// Returns all counts, in an order that is the same for one version of this crate: to write
+    /// them down.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u64> {
+        let reached = |reached: &Reached| [reached.planned, reached.fired];
+        let rules = self.events.iter().chain(&self.effects).flat_map(reached);
+        let plain = self.cells.iter().chain(&self.refusals).copied();
+        plain.chain(rules).collect()
+    }
+
+    /// Takes up counts that were written down; `None` where their number is another one.
+    #[must_use]
+    pub fn from_numbers(numbers: &[u64]) -> Option<Self> {
+        let mut coverage = Self::default();
+        let mut numbers = numbers.iter();
+        let plain = coverage.cells.iter_mut().chain(&mut coverage.refusals);
+        let rules = coverage.events.iter_mut().chain(&mut coverage.effects);
+        let rules = rules.flat_map(|reached| [&mut reached.planned, &mut reached.fired]);
+        for count in plain.chain(rules) {
+            *count = *numbers.next()?;
+        }
+        numbers.next().is_none().then_some(coverage)
+    }
+
     /// Returns how often a cell was reached.
     #[must_use]
     pub fn count(&self, cell: Cell) -> u64 {
@@ -351,6 +375,20 @@ mod tests {
     fn every_cell_has_a_place_of_its_own() {
         let places: Vec<_> = Cell::all().map(Cell::index).collect();
         assert_eq!(places, (0..CELLS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn counts_survive_being_written_down() {
+        let mut coverage = Coverage::default();
+        coverage.cells[CELLS - 1] = 1;
+        coverage.refusals[0] = 2;
+        coverage.events[1].planned = 3;
+        coverage.effects[2].fired = 4;
+        let numbers = coverage.numbers();
+        assert_eq!(Coverage::from_numbers(&numbers), Some(coverage));
+        assert_eq!(Coverage::from_numbers(&numbers[1..]), None);
+        let more = [&numbers[..], &[0]].concat();
+        assert_eq!(Coverage::from_numbers(&more), None);
     }
 
     #[test]

@@ -144,6 +144,11 @@ impl Runner {
         self.coverage.as_ref()
     }
 
+    /// Returns what was reached since the counting began or this was called last, if it is counted.
+    pub fn take_coverage(&mut self) -> Option<Coverage> {
+        self.coverage.as_mut().map(core::mem::take)
+    }
+
     /// Returns how scenarios are run.
     #[must_use]
     pub fn options(&self) -> Options {

@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use super::{Cases, Cli, Command, Jobs, RunArgs, Seconds, Seed};
+use super::{Cases, Cli, Command, Jobs, RunArgs, Seconds, Seed, profiles};
 
 fn run_args(args: &[&str]) -> RunArgs {
     let args = ["blkproof", "run"].into_iter().chain(args.iter().copied());
@@ -68,13 +68,13 @@ fn no_verb_means_the_defaults_of_run() {
         (parsed.cases, parsed.seconds)
     );
     assert_eq!(default.out(), parsed.out());
-    assert_eq!(default.profiles(), parsed.profiles());
+    assert_eq!(profiles(&default.profile), profiles(&parsed.profile));
 }
 
 #[test]
 fn profiles_take_turns_in_the_order_given() {
     let names = |args: &RunArgs| -> Vec<_> {
-        let profiles = args.profiles();
+        let profiles = profiles(&args.profile);
         profiles
             .iter()
             .map(|profile| profile.name.to_string())

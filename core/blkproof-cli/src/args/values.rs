@@ -13,6 +13,7 @@ use blkproof::sweep::Strike;
 use blkproof_engine::Bug;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde::{Deserialize, Serialize};
 
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, ValueEnum)]
@@ -177,8 +178,30 @@ impl FromStr for ProfileName {
 }
 
 /// A seeded bug, by its name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct BugName(pub(crate) Bug);
+
+impl fmt::Display for BugName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+impl TryFrom<String> for BugName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let bug = Bug::from_name(&name).map(Self);
+        bug.ok_or_else(|| format!("there is no seeded bug {name}"))
+    }
+}
+
+impl From<BugName> for String {
+    fn from(bug: BugName) -> Self {
+        bug.to_string()
+    }
+}
 
 impl BugName {
     /// Takes a name; an unknown one is answered with the nearest that there is.

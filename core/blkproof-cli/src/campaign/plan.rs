@@ -1,9 +1,16 @@
 //! What a campaign judges.
 
+use core::fmt;
 use core::time::Duration;
 
 use blkproof::generate::{self, Profile};
+use blkproof_engine::Bugs;
 use blkproof_spec::Scenario;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::shard::Shard;
+use crate::args::{BugName, ProfileName};
 
 /// How often a case is judged twice: each time its number divides by this.
 const TWICE_EVERY: u64 = 16;
@@ -14,18 +21,40 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// The cases take turns through these; there is at least one.
     pub(crate) profiles: Vec<Profile>,
+    /// The profiles as they were asked for; none where nothing was said.
+    pub(crate) given: Vec<String>,
+    pub(crate) shard: Shard,
+    /// The seeded bugs that are on.
+    pub(crate) bugs: Vec<BugName>,
     pub(crate) end: End,
     /// Whether it is counted what the cases reach.
     pub(crate) stats: bool,
 }
 
 /// What ends a campaign.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum End {
     /// This many cases.
     Cases(u64),
     /// This much time.
     After(Duration),
+}
+
+/// What tells campaigns apart, as it is written down.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    pub(crate) seed: u64,
+    /// The profiles as they were asked for.
+    pub(crate) profiles: Vec<String>,
+    /// The digest of what the profiles say.
+    profiles_digest: String,
+    pub(crate) shard: Shard,
+    pub(crate) bugs: Vec<BugName>,
+    pub(crate) stats: bool,
+    /// What ends it: the one thing that may change on the way.
+    pub(crate) end: End,
 }
 
 impl Plan {
@@ -39,6 +68,33 @@ impl Plan {
         );
         scenario.title = Some(title.into());
         scenario
+    }
+
+    /// Returns the number of the case at a position of this share of the campaign; `None` behind
+    /// the last one.
+    pub(crate) fn number(&self, position: u64) -> Option<u64> {
+        let number = self.shard.case(position, self.profiles.len() as u64)?;
+        match self.end {
+            End::Cases(cases) => (number < cases).then_some(number),
+            End::After(_) => Some(number),
+        }
+    }
+
+    /// Returns how many cases this share of the campaign has, if that is known.
+    pub(crate) fn cases(&self) -> Option<u64> {
+        let End::Cases(cases) = self.end else {
+            return None;
+        };
+        // Positions and numbers ascend together: the first position behind the end.
+        let (mut low, mut high) = (0, cases);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.number(middle) {
+                Some(_) => low = middle + 1,
+                None => high = middle,
+            }
+        }
+        Some(low)
     }
 
     /// Tells whether a case is judged twice, to compare the traces.
@@ -57,10 +113,77 @@ impl Plan {
         self.profiles.iter().map(|profile| &*profile.name).collect()
     }
 
+    /// Returns the seeded bugs that are on.
+    pub(crate) fn bugs(&self) -> Bugs {
+        let bugs = self.bugs.iter();
+        bugs.fold(Bugs::NONE, |bugs, bug| bugs.with(bug.0))
+    }
+
+    /// Returns what tells this campaign from others.
+    pub(crate) fn identity(&self) -> Identity {
+        let mut hasher = Sha256::new();
+        for profile in &self.profiles {
+            hasher.update(format!("{profile:?}\n"));
+        }
+        Identity {
+            seed: self.seed,
+            profiles: self.given.clone(),
+            profiles_digest: blkproof::sha256_hex(&hasher.finalize().into()),
+            shard: self.shard,
+            bugs: self.bugs.clone(),
+            stats: self.stats,
+            end: self.end,
+        }
+    }
+
     fn profile(&self, number: u64) -> &Profile {
         let count = self.profiles.len() as u64;
         let index = usize::try_from(number % count).expect("below the length of a list");
         &self.profiles[index]
+    }
+}
+
+impl Identity {
+    /// Reads the profiles again.
+    pub(crate) fn read_profiles(&self) -> Result<Vec<ProfileName>, String> {
+        let read = self.profiles.iter().map(|given| {
+            let read = given.parse::<ProfileName>();
+            read.map_err(|error| format!("profile {given}: {error}"))
+        });
+        read.collect()
+    }
+
+    /// Returns by what this campaign is another one than `asked`, in words.
+    pub(crate) fn differs(&self, asked: &Self) -> Option<String> {
+        let differs = |name: &str, own: &dyn fmt::Display, asked: &dyn fmt::Display| {
+            Some(format!("its {name} is {own}, not {asked}"))
+        };
+        let list = |list: &[String], none: &str| match list {
+            [] => none.to_owned(),
+            list => list.join(", "),
+        };
+        let bugs = |bugs: &[BugName]| {
+            let names = bugs.iter().map(ToString::to_string);
+            list(&names.collect::<Vec<_>>(), "none")
+        };
+        if self.seed != asked.seed {
+            differs("seed", &self.seed, &asked.seed)
+        } else if self.profiles != asked.profiles {
+            let (own, asked) = (list(&self.profiles, "all"), list(&asked.profiles, "all"));
+            differs("profile", &own, &asked)
+        } else if self.profiles_digest != asked.profiles_digest {
+            let profiles = list(&self.profiles, "all");
+            Some(format!("its profile {profiles} said something else"))
+        } else if self.shard != asked.shard {
+            differs("shard", &self.shard, &asked.shard)
+        } else if self.bugs != asked.bugs {
+            differs("seeded bug", &bugs(&self.bugs), &bugs(&asked.bugs))
+        } else if self.stats != asked.stats {
+            let said = if self.stats { "with" } else { "without" };
+            Some(format!("it began {said} --stats"))
+        } else {
+            None
+        }
     }
 }
 
@@ -71,16 +194,23 @@ mod tests {
     use blkproof::generate::Profile;
     use blkproof::text;
 
-    use super::{End, Plan};
+    use super::{End, Plan, Shard};
+
+    fn plan(end: End, shard: &str) -> Plan {
+        Plan {
+            seed: 3,
+            profiles: Profile::built_in().to_vec(),
+            given: Vec::new(),
+            shard: shard.parse().unwrap(),
+            bugs: Vec::new(),
+            end,
+            stats: false,
+        }
+    }
 
     #[test]
     fn cases_take_turns_through_the_profiles_and_survive_being_written_down() {
-        let plan = Plan {
-            seed: 3,
-            profiles: Profile::built_in().to_vec(),
-            end: End::After(Duration::from_secs(1)),
-            stats: false,
-        };
+        let plan = plan(End::After(Duration::from_secs(1)), "1/1");
         for number in 0..400 {
             let scenario = plan.case(number);
             let printed = text::print(&scenario);
@@ -90,7 +220,30 @@ mod tests {
                 "{printed}"
             );
         }
-        assert_eq!(plan.file_name(0), "small-seed3-case0.blk");
-        assert_eq!(plan.file_name(6), "transactions-seed3-case6.blk");
+        let names = plan.profile_names();
+        for (number, name) in (0..).zip(&names) {
+            assert_eq!(
+                plan.file_name(number),
+                format!("{name}-seed3-case{number}.blk")
+            );
+        }
+    }
+
+    #[test]
+    fn the_shares_of_a_campaign_add_up() {
+        assert_eq!(
+            plan(End::After(Duration::from_secs(1)), "1/1").cases(),
+            None
+        );
+        for cases in [1, 3, 4, 5, 17, 100] {
+            let whole = plan(End::Cases(cases), "1/1");
+            assert_eq!(whole.cases(), Some(cases));
+            let shares = ["1/3", "2/3", "3/3"].map(|shard| {
+                let share = plan(End::Cases(cases), shard);
+                share.cases().unwrap()
+            });
+            assert_eq!(shares.iter().sum::<u64>(), cases);
+        }
+        assert!(Shard::default().is_all());
     }
 }

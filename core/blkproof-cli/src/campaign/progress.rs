@@ -3,9 +3,10 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::plan::End;
+use super::plan::{End, Plan};
+use super::state::Course;
 use crate::ui::Ui;
 
 /// How often a line is printed where there is no terminal.
@@ -15,38 +16,54 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    end: End,
-    start: Instant,
+    end: Bound,
+    /// When this run of the campaign began, and how long it had run before.
+    start: (Instant, Duration),
     said: Instant,
+}
+
+/// What a campaign's way is measured by.
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    Cases(u64),
+    Time(Duration),
 }
 
 impl Progress {
     /// Starts to show how far a campaign is.
-    pub(crate) fn start(end: End, ui: &mut Ui) -> Self {
+    pub(crate) fn start(plan: &Plan, course: &Course, ui: &mut Ui) -> Self {
         let now = Instant::now();
+        let end = match plan.end {
+            End::Cases(cases) => Bound::Cases(plan.cases().unwrap_or(cases)),
+            End::After(time) => Bound::Time(time),
+        };
         if !ui.is_watched() {
-            ui.note(match end {
-                End::Cases(cases) => format!("campaign: judging {cases} cases"),
-                End::After(time) => format!("campaign: judging cases for {} s", time.as_secs_f64()),
+            let what = match end {
+                Bound::Cases(cases) => format!("{cases} cases"),
+                Bound::Time(time) => format!("cases for {} s", time.as_secs_f64()),
+            };
+            ui.note(match course.done.len() {
+                0 => format!("campaign: judging {what}"),
+                done => format!("campaign: judging {what}, {done} of them judged before"),
             });
         }
         Self {
             bar: ui.is_watched().then(|| bar(end)),
             end,
-            start: now,
+            start: (now, course.time),
             said: now,
         }
     }
 
-    /// Shows that this many cases were claimed.
+    /// Shows that this many cases were judged.
     pub(crate) fn show(&mut self, cases: u64, ui: &mut Ui) {
-        let time = self.start.elapsed();
+        let time = self.start.1 + self.start.0.elapsed();
         if let Some(bar) = &self.bar {
             bar.set_position(match self.end {
-                End::Cases(all) => cases.min(all),
-                End::After(_) => millis(time),
+                Bound::Cases(all) => cases.min(all),
+                Bound::Time(_) => millis(time),
             });
-            bar.set_message(format!("{cases} cases"));
+            bar.set_message(format!("{} cases", HumanCount(cases)));
         } else if self.said.elapsed() >= LINE_EVERY {
             self.said = Instant::now();
             ui.note(format_args!(
@@ -72,10 +89,10 @@ impl Progress {
     }
 }
 
-fn bar(end: End) -> ProgressBar {
+fn bar(end: Bound) -> ProgressBar {
     let length = match end {
-        End::Cases(cases) => cases,
-        End::After(time) => millis(time),
+        Bound::Cases(cases) => cases,
+        Bound::Time(time) => millis(time),
     };
     let style = ProgressStyle::with_template("  {bar:40} {percent:>3} %  {msg}");
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());

@@ -1,13 +1,17 @@
 //! What a campaign did, summed up in whatever order the cases come.
 
+mod written;
+
 use blkproof::coverage::Coverage;
 use blkproof::{Counts, Outcome};
 use blkproof_spec::step::{GuestOp, TransactionAction};
 use blkproof_spec::{Action, Scenario};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// What cases did.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Totals {
     pub(crate) cases: u64,
     pub(crate) failed: u64,
@@ -23,7 +27,9 @@ pub(crate) struct Totals {
     pub(crate) faults_fired: u64,
     pub(crate) faults_idle: u64,
     /// What was reached, where that is counted.
+    #[serde(with = "written::coverage")]
     pub(crate) coverage: Option<Coverage>,
+    #[serde(with = "written::digest")]
     digest: [u8; 32],
 }
 
@@ -46,7 +52,7 @@ impl Totals {
         self.mix(&digest(number, outcome));
     }
 
-    /// Adds what another thread did.
+    /// Adds what was done elsewhere.
     pub(crate) fn merge(&mut self, other: &Self) {
         let Self {
             cases,

@@ -1,14 +1,15 @@
 //! What a run comes to, for a person to like to read and for a program to read.
 
 use core::fmt::Display;
-use core::time::Duration;
+use std::path::Path;
 
 use indicatif::{HumanBytes, HumanCount};
 use owo_colors::OwoColorize as _;
 
 use super::corpora::Folder;
-use crate::args::{Jobs, ProfileName};
-use crate::campaign::{End, Plan, Totals};
+use super::watch::{Stop, Watched};
+use crate::args::Jobs;
+use crate::campaign::{End, Plan};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
@@ -18,11 +19,12 @@ use crate::ui::Ui;
 #[derive(Debug)]
 pub(super) struct Summary<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) profiles_given: &'a [ProfileName],
     pub(super) jobs: Jobs,
     pub(super) folders: &'a [Folder],
-    pub(super) totals: &'a Totals,
-    pub(super) time: Duration,
+    pub(super) watched: &'a Watched,
+    pub(super) out: &'a Path,
+    /// Whether the folder was named.
+    pub(super) out_given: bool,
     pub(super) exit: Exit,
 }
 
@@ -30,36 +32,76 @@ impl Summary<'_> {
     /// Prints the summary in either form.
     pub(super) fn print(&self, ui: &mut Ui) -> Result<(), Error> {
         let again = self.again(ui);
-        ui.emit(&Record::Summary(Box::new(self.record(&again))))?;
+        let resume = self.resume(ui);
+        let record = self.record(again.as_deref(), resume.as_deref());
+        ui.emit(&Record::Summary(Box::new(record)))?;
         self.campaign(ui)?;
         ui.say("")?;
         match self.exit {
             Exit::Held => ui.say("everything held".green().bold())?,
+            Exit::Interrupted => ui.say("interrupted; everything held so far".yellow().bold())?,
             Exit::Failed => ui.say("something did not hold: see above".red().bold())?,
             Exit::Input | Exit::Environment => ui.say("not everything could be done: see above")?,
         }
-        ui.say(format_args!("the same cases again: {again}"))
+        if let Some(resume) = resume {
+            ui.say(format_args!("go on from here: {resume}"))?;
+        }
+        match again {
+            Some(again) => ui.say(format_args!("the same cases again: {again}")),
+            None => Ok(()),
+        }
     }
 
-    /// The command that judges the same cases again.
-    fn again(&self, ui: &Ui) -> String {
+    /// The command that judges the same cases again; none where cases are missing in between, or
+    /// where there are none.
+    fn again(&self, ui: &Ui) -> Option<String> {
+        let done = &self.watched.course.done;
+        let last = done.end().checked_sub(1)?;
+        let cases = self.plan.number(last)?.checked_add(1)?.to_string();
         let seed = self.plan.seed.to_string();
-        let cases = self.totals.cases.to_string();
+        let shard = self.plan.shard.to_string();
         let mut args = vec!["run", "--seed", &seed, "--cases", &cases];
-        for name in self.profiles_given {
-            args.extend(["--profile", &name.given]);
+        for name in &self.plan.given {
+            args.extend(["--profile", name]);
         }
-        ui.command(args)
+        if !self.plan.shard.is_all() {
+            args.extend(["--shard", &shard]);
+        }
+        for bug in &self.plan.bugs {
+            args.extend(["--bug", bug.0.name()]);
+        }
+        done.is_whole().then(|| ui.command(args))
+    }
+
+    /// The command that goes on with a campaign that stopped on the way.
+    fn resume(&self, ui: &Ui) -> Option<String> {
+        let goes_on = matches!(
+            self.watched.stopped,
+            Some(Stop::Interrupted | Stop::Unwritable)
+        );
+        let out = self.out.display().to_string();
+        let mut args = vec!["run", "--resume"];
+        if self.out_given {
+            args.extend(["--out", &out]);
+        }
+        goes_on.then(|| ui.command(args))
     }
 
     fn campaign(&self, ui: &mut Ui) -> Result<(), Error> {
-        let totals = self.totals;
+        let totals = &self.watched.course.totals;
         ui.say("campaign".bold())?;
         line(ui, "seed", self.plan.seed)?;
         line(ui, "profiles", self.plan.profile_names().join(", "))?;
+        if !self.plan.shard.is_all() {
+            line(ui, "shard", self.plan.shard)?;
+        }
+        for bug in &self.plan.bugs {
+            line(ui, "seeded bug", bug)?;
+        }
         line(ui, "cases judged", self.cases())?;
         if totals.failed > 0 {
             line(ui, "failed", HumanCount(totals.failed).red().bold())?;
+            self.ways(ui)?;
         }
         if totals.not_judged > 0 {
             let why = "(faults that the engine does not claim to detect)";
@@ -90,27 +132,42 @@ impl Summary<'_> {
         line(ui, "digest", totals.digest())
     }
 
+    /// In which ways cases failed, and where the first of each lies.
+    fn ways(&self, ui: &mut Ui) -> Result<(), Error> {
+        for (identity, way) in &self.watched.course.finds.ways {
+            let cases = match way.cases {
+                1 => "1 case".to_owned(),
+                cases => format!("{} cases", HumanCount(cases)),
+            };
+            let first = way.kept.first().map(|file| self.out.join(file));
+            let file = first.map_or_else(String::new, |file| format!(": {}", file.display()));
+            ui.say(format_args!("    {identity}, {cases}{file}"))?;
+        }
+        Ok(())
+    }
+
     fn cases(&self) -> String {
-        let seconds = self.time.as_secs_f64();
+        let seconds = self.watched.course.time.as_secs_f64();
         let threads = match self.jobs.0 {
             1 => "1 thread".to_owned(),
             jobs => format!("{jobs} threads"),
         };
         format!(
             "{} in {seconds:.1} s on {threads}: {} per second",
-            HumanCount(self.totals.cases),
+            HumanCount(self.watched.course.totals.cases),
             HumanCount(self.per_second())
         )
     }
 
     fn per_second(&self) -> u64 {
-        let cases = u128::from(self.totals.cases);
-        let rate = cases * 1_000_000 / self.time.as_micros().max(1);
+        let course = &self.watched.course;
+        let cases = u128::from(course.totals.cases);
+        let rate = cases * 1_000_000 / course.time.as_micros().max(1);
         u64::try_from(rate).unwrap_or(u64::MAX)
     }
 
-    fn record(&self, again: &str) -> json::Summary {
-        let totals = self.totals;
+    fn record(&self, again: Option<&str>, resume: Option<&str>) -> json::Summary {
+        let totals = &self.watched.course.totals;
         json::Summary {
             seed: self.plan.seed,
             profiles: self
@@ -123,10 +180,13 @@ impl Summary<'_> {
                 End::Cases(_) => None,
                 End::After(time) => Some(time.as_secs_f64()),
             },
+            shard: (!self.plan.shard.is_all()).then(|| self.plan.shard.to_string()),
+            bugs: self.plan.bugs.iter().map(ToString::to_string).collect(),
             jobs: self.jobs.0,
             corpora: self.folders.iter().map(json::Folder::from).collect(),
             cases: totals.cases,
             failed: totals.failed,
+            ways: self.record_ways(),
             not_judged: totals.not_judged,
             twice: totals.twice,
             writes: totals.writes,
@@ -143,10 +203,26 @@ impl Summary<'_> {
                 },
             },
             digest: totals.digest(),
-            seconds: self.time.as_secs_f64(),
-            again: again.to_owned(),
+            seconds: self.watched.course.time.as_secs_f64(),
+            interrupted: self.watched.stopped == Some(Stop::Interrupted),
+            again: again.map(str::to_owned),
+            resume: resume.map(str::to_owned),
             exit: self.exit.code(),
         }
+    }
+
+    fn record_ways(&self) -> Vec<json::Way> {
+        let ways = self.watched.course.finds.ways.iter();
+        ways.map(|(identity, way)| json::Way {
+            identity: identity.clone(),
+            cases: way.cases,
+            kept: way
+                .kept
+                .iter()
+                .map(|file| self.out.join(file).display().to_string())
+                .collect(),
+        })
+        .collect()
     }
 }
 

@@ -11,6 +11,8 @@ mod readme;
 
 mod replay;
 
+mod full;
+mod interrupt;
 mod run;
 mod sweep;
 

@@ -46,6 +46,82 @@ fn another_seed_or_profile_is_another_campaign() {
     assert_ne!(first, digest(&["--cases", "40", "--profile", "small"]));
 }
 
+/// A digest as a number.
+fn number(digest: &Value) -> u128 {
+    u128::from_str_radix(digest.as_str().unwrap(), 16).unwrap()
+}
+
+#[test]
+fn the_shards_of_a_campaign_add_up_to_it() {
+    let folder = Folder::new();
+    let whole = judged(&folder, &["--cases", "90"]);
+    let shards =
+        ["1/3", "2/3", "3/3"].map(|shard| judged(&folder, &["--cases", "90", "--shard", shard]));
+    for field in [
+        "cases",
+        "steps",
+        "writes",
+        "backups",
+        "twice",
+        "comparisons",
+    ] {
+        let sum: u64 = shards
+            .iter()
+            .map(|shard| shard[field].as_u64().unwrap())
+            .sum();
+        assert_eq!(whole[field].as_u64(), Some(sum), "{field}");
+    }
+    let digests = shards.iter().map(|shard| number(&shard["digest"]));
+    assert_eq!(
+        digests.fold(0, |all, digest| all ^ digest),
+        number(&whole["digest"])
+    );
+    let again = shards[1]["again"].as_str().unwrap();
+    assert!(again.contains("--shard 2/3"), "{again}");
+    // That command, with the name that it is called by left out.
+    let args: Vec<&str> = again.split(' ').skip(2).collect();
+    let again = judged(&folder, &args);
+    assert_eq!(again["digest"], shards[1]["digest"]);
+}
+
+#[test]
+fn of_what_fails_in_the_same_way_a_few_cases_are_kept() {
+    let folder = Folder::new();
+    let args = [
+        "run",
+        "--json",
+        "--cases",
+        "400",
+        "--bug",
+        "overwrite-is-clean",
+    ];
+    let summary = summary(&folder.run(&args).exits(1));
+    let ways = summary["ways"].as_array().unwrap();
+    let most = ways.iter().map(|way| way["cases"].as_u64().unwrap()).max();
+    assert!(most > Some(3), "{ways:?}");
+    let mut kept = 0;
+    for way in ways {
+        let files = way["kept"].as_array().unwrap();
+        assert!(files.len() as u64 <= way["cases"].as_u64().unwrap().min(3));
+        kept += files.len();
+        for file in files {
+            let file = file.as_str().unwrap();
+            assert!(folder.path().join(file).exists(), "{file}");
+            folder
+                .run(&["replay", file, "--bug", "overwrite-is-clean"])
+                .exits(1);
+        }
+    }
+    let files = fs::read_dir(folder.path().join("blkproof-out")).unwrap();
+    assert!(files.count() <= kept + ways.len());
+
+    // With one kind of failure it can be enough.
+    let args = [&args[..], &["--failures", "1"]].concat();
+    let ran = folder.run(&args).exits(1);
+    assert!(ran.err.contains("the campaign ended early"), "{}", ran.err);
+    assert!(self::summary(&ran)["cases"].as_u64() < Some(400));
+}
+
 #[test]
 fn a_share_of_the_cases_is_run_twice() {
     let summary = judged(&Folder::new(), &["--cases", "33"]);
@@ -128,6 +204,13 @@ fn bad_values_are_named_with_what_is_expected() {
             &["'smal'", "--profile <P>", "'small'"],
         ),
         (&["--jobs", "0"], &["'0'", "--jobs <J>"]),
+        (
+            &["--shard", "3/2"],
+            &["'3/2'", "--shard <I/N>", "such as 2/4"],
+        ),
+        (&["--failures", "0"], &["'0'", "--failures <N>"]),
+        (&["--bug", "undo"], &["'undo'", "--bug <NAME>"]),
+        (&["--fresh", "--resume"], &["--fresh", "--resume"]),
         (
             &["--cases", "1", "--seconds", "1"],
             &["--cases <N>", "--seconds <S>"],

@@ -1,20 +1,23 @@
 use std::fs;
 use std::path::Path;
 
-use blkproof::generate::Profile;
 use blkproof::text;
 use blkproof::{Counts, Failure, Finding, Moment, Outcome};
 
-use super::{FAILURES_MAX, Keeper, REPORTS_MAX};
-use crate::campaign::{End, Found, Plan, Progress, Watcher as _};
-use crate::exit::Exit;
+use super::{Keeper, REPORTS_MAX};
+use crate::args;
+use crate::campaign::{End, Found, Plan, Worth};
+use crate::interrupt::Interrupt;
 use crate::judge::Judge;
 use crate::ui::Ui;
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     Plan {
         seed: 7,
-        profiles: Profile::named("small").into_iter().collect(),
+        profiles: args::profiles(&["small".parse().unwrap()]),
+        given: vec!["small".to_owned()],
+        shard: "1/1".parse().unwrap(),
+        bugs: Vec::new(),
         end: End::Cases(1000),
         stats: false,
     }
@@ -37,32 +40,46 @@ fn found(plan: &Plan, number: u64) -> Found {
     }
 }
 
-/// Keeps so many failures in the folder `out`; returns how that ended, and what was printed.
-fn keep(out: &Path, count: u64) -> (Exit, Vec<bool>, String, String) {
+/// What was kept, and what was printed.
+#[derive(Debug)]
+struct Kept {
+    files: Vec<Result<String, String>>,
+    printed: String,
+    noted: String,
+}
+
+/// Keeps so many failures in the folder `out`.
+fn keep(out: &Path, count: u64, worth: Worth) -> Kept {
     let plan = plan();
     let (mut ui, printed, noted) = Ui::kept();
-    let progress = Progress::start(plan.end, &mut ui);
-    let mut keeper = Keeper::new(&plan, out, progress, &mut ui);
-    let went_on = (0..count).map(|number| keeper.found(found(&plan, number)).unwrap());
-    let went_on = went_on.collect();
-    let exit = keeper.finish();
-    (exit, went_on, printed.text(), noted.text())
+    let mut keeper = Keeper::new(&plan, out, Interrupt::default());
+    let mut runs_left = 100;
+    let files = (0..count).map(|number| {
+        let found = found(&plan, number);
+        let kept = keeper.keep(found, worth, &mut runs_left, &mut ui);
+        kept.unwrap().map_err(|error| error.to_string())
+    });
+    Kept {
+        files: files.collect(),
+        printed: printed.text(),
+        noted: noted.text(),
+    }
 }
 
 #[test]
 fn a_failure_is_written_down_as_it_was_and_told() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new/out");
-    let (exit, went_on, printed, _) = keep(&out, 1);
-    assert_eq!((exit, went_on), (Exit::Held, vec![true]));
+    let kept = keep(&out, 1, Worth::First);
+    assert_eq!(kept.files, [Ok("small-seed7-case0.blk".to_owned())]);
     let file = out.join("small-seed7-case0.blk");
     let scenario = text::parse(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(scenario, plan().case(0));
     let told = format!("{}: no-crash at end\n", file.display());
-    assert!(printed.starts_with(&told), "{printed}");
-    assert!(printed.contains("out of luck"), "{printed}");
+    assert!(kept.printed.starts_with(&told), "{kept:?}");
+    assert!(kept.printed.contains("out of luck"), "{kept:?}");
     let command = format!("  replay it: blkproof replay {}\n", file.display());
-    assert!(printed.contains(&command), "{printed}");
+    assert!(kept.printed.contains(&command), "{kept:?}");
 }
 
 /// A failure of the scenario itself, which the built-in engine shows too.
@@ -75,29 +92,35 @@ write drive0 8M 64k stamp
 flush drive0
 ";
 
-#[test]
-fn what_can_be_shrunk_is_written_beside_the_whole_and_told() {
-    let folder = tempfile::tempdir().unwrap();
+/// Keeps that failure; returns the name of the file, how many runs are left, and what was printed.
+fn keep_wrong(folder: &Path, worth: Worth, interrupt: Interrupt) -> (String, u64, String) {
     let scenario = text::parse(WRONG.as_bytes()).unwrap();
     let Outcome::Failed(failure) = Judge::new().judge(&scenario) else {
         panic!("it fails");
     };
     let plan = plan();
     let (mut ui, printed, _) = Ui::kept();
-    let progress = Progress::start(plan.end, &mut ui);
-    let mut keeper = Keeper::new(&plan, folder.path(), progress, &mut ui);
+    let mut keeper = Keeper::new(&plan, folder, interrupt);
     let found = Found {
         number: 0,
         scenario,
         failure,
     };
-    assert!(keeper.found(found).unwrap());
-    assert_eq!(keeper.finish(), Exit::Held);
+    let mut runs_left = 1000;
+    let kept = keeper.keep(found, worth, &mut runs_left, &mut ui);
+    (kept.unwrap().unwrap(), runs_left, printed.text())
+}
+
+#[test]
+fn what_can_be_shrunk_is_written_beside_the_whole_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (name, runs_left, printed) = keep_wrong(folder.path(), Worth::First, Interrupt::default());
+    assert_eq!(name, "small-seed7-case0.min.blk");
+    assert!((700..1000).contains(&runs_left), "{runs_left}");
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     assert_eq!(read("small-seed7-case0.blk"), WRONG);
     let small = "blkproof 1\ndisk drive0 512 qcow2\nwrite drive0 512 512 stamp\n";
     assert_eq!(read("small-seed7-case0.min.blk"), small);
-    let printed = printed.text();
     assert!(
         printed.contains("small-seed7-case0.min.blk:3: expectation at write"),
         "{printed}"
@@ -109,24 +132,30 @@ fn what_can_be_shrunk_is_written_beside_the_whole_and_told() {
 }
 
 #[test]
-fn only_the_first_failures_are_told_in_full() {
+fn only_the_first_of_its_way_is_shrunk() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, _, printed, _) = keep(folder.path(), REPORTS_MAX + 2);
-    let count = |text: &str| printed.matches(text).count() as u64;
-    assert_eq!(count("replay it:"), REPORTS_MAX);
-    assert_eq!(count(": no-crash at end\n"), REPORTS_MAX + 2);
+    let (name, runs_left, printed) = keep_wrong(folder.path(), Worth::More, Interrupt::default());
+    assert_eq!((&*name, runs_left), ("small-seed7-case0.blk", 1000));
+    assert_eq!(printed.lines().count(), 1, "{printed}");
 }
 
 #[test]
-fn a_campaign_in_which_everything_fails_ends_early() {
+fn an_interruption_ends_the_shrinking() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, went_on, _, noted) = keep(folder.path(), FAILURES_MAX);
-    let (last, before) = went_on.split_last().unwrap();
-    assert!(before.iter().all(|went_on| *went_on));
-    assert!(!last);
-    assert!(noted.contains("the campaign ended early"), "{noted}");
-    let files = fs::read_dir(folder.path()).unwrap().count() as u64;
-    assert_eq!(files, FAILURES_MAX);
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    let (_, patient, _) = keep_wrong(folder.path(), Worth::First, Interrupt::default());
+    let (_, hasty, _) = keep_wrong(folder.path(), Worth::First, interrupt);
+    assert!(hasty > patient, "{hasty} {patient}");
+}
+
+#[test]
+fn only_the_first_failures_are_told_in_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = keep(folder.path(), REPORTS_MAX + 2, Worth::First);
+    let count = |text: &str| kept.printed.matches(text).count() as u64;
+    assert_eq!(count("replay it:"), REPORTS_MAX);
+    assert_eq!(count(": no-crash at end\n"), REPORTS_MAX + 2);
 }
 
 #[test]
@@ -134,9 +163,12 @@ fn what_cannot_be_written_is_not_lost() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     fs::write(&out, "a file where the folder should be").unwrap();
-    let (exit, _, printed, noted) = keep(&out, 1);
-    assert_eq!(exit, Exit::Environment);
-    assert!(noted.contains(": cannot write "), "{noted}");
-    assert!(noted.contains(&text::print(&plan().case(0))), "{noted}");
-    assert!(printed.contains("out of luck"), "{printed}");
+    let kept = keep(&out, 1, Worth::First);
+    let error = kept.files[0].as_ref().expect_err("there is no folder");
+    assert!(error.starts_with("cannot write "), "{error}");
+    assert!(
+        kept.noted.contains(&text::print(&plan().case(0))),
+        "{kept:?}"
+    );
+    assert!(kept.printed.contains("out of luck"), "{kept:?}");
 }
