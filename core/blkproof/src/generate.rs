@@ -31,7 +31,7 @@ use blkproof_spec::{Limits, Scenario, Setup, Units};
 use account::Account;
 
 /// How many steps one choice of a step may come to.
-const STEPS_PER_CHOICE: u64 = 12;
+const STEPS_PER_CHOICE: u64 = 16;
 
 /// The bound of a step where there are faults: a job that ignores an error that lasts goes on for
 /// ever. No job on a disk of any profile needs as much otherwise.

@@ -61,6 +61,14 @@ kinds! {
     Restart = "restart",
     /// A step that has to be refused, marked as such.
     Illegal = "illegal",
+    /// A job that errors stop, and that goes on when they are over.
+    Recover = "recover",
+    /// A job that its speed limit holds up, and that goes on without one.
+    Throttle = "throttle",
+    /// New bitmaps take in what others have dirty, and are backed up by.
+    Collect = "collect",
+    /// A command that asks something of an image right under a fault.
+    Strike = "strike",
 }
 
 /// How many kinds there are.

@@ -220,10 +220,11 @@ impl Disk {
     pub(super) fn resized(&self, choices: &mut Choices<'_>) -> Length {
         let cluster = self.geometry.cluster.0;
         let size = self.geometry.size.0;
-        let by = match choices.below(4) {
+        let by = match choices.below(5) {
             0 => cluster,
             1 => SECTOR,
             2 => size % cluster,
+            3 => (size / 2).next_multiple_of(SECTOR).min(LEN_MAX),
             _ => choices.between(1, 3 * cluster / SECTOR) * SECTOR,
         };
         let size = if choices.chance(35) {

@@ -18,6 +18,8 @@ mod jobs;
 
 mod options;
 
+mod scenes;
+
 mod transactions;
 
 pub(super) use faults::at_open;
@@ -52,6 +54,10 @@ pub(super) fn next(account: &mut Account, choices: &mut Choices<'_>, profile: &P
         Kind::Image => images::step(account, disk, choices),
         Kind::Restart => restart(account),
         Kind::Illegal => illegal::step(account, disk, choices),
+        Kind::Recover => scenes::recover(account, disk, choices),
+        Kind::Throttle => scenes::throttle(account, disk, choices),
+        Kind::Collect => scenes::collect(account, disk, choices),
+        Kind::Strike => scenes::strike(account, disk, choices),
     }
 }
 

@@ -20,15 +20,14 @@ pub(super) fn full(account: &mut Account, disk: usize, choices: &mut Choices<'_>
 
 /// Makes up a backup that needs no bitmap.
 pub(super) fn full_draft(account: &mut Account, disk: usize, choices: &mut Choices<'_>) -> Draft {
-    let sync = choices.pick(&[
-        Sync::Full,
-        Sync::Full,
-        Sync::Full,
-        Sync::Full,
-        Sync::Full,
-        Sync::Top,
-        Sync::None,
-    ]);
+    let sync = match choices.below(14) {
+        0..=7 => Sync::Full,
+        8 | 9 => Sync::None,
+        10 => Sync::Top,
+        // What has nothing below it is copied whole in either mode.
+        _ if account.disks[disk].backing.is_none() => Sync::Full,
+        _ => Sync::Top,
+    };
     let target = account.fresh_target("full");
     let mut draft = options::draft(account, disk, sync, target);
     draft.backup.mode = if choices.chance(30) {

@@ -40,7 +40,7 @@ pub(super) fn known(account: &Account, disk: usize, choices: &mut Choices<'_>) -
         return None;
     }
     let bitmap = bitmaps[choices.index(bitmaps.len())];
-    let free = !account.is_busy(bitmap.name) || choices.chance(15);
+    let free = !account.is_busy(bitmap.name) || choices.chance(25);
     free.then_some(bitmap)
 }
 
@@ -52,9 +52,17 @@ pub(super) fn add(
     choices: &mut Choices<'_>,
 ) -> BitmapStep {
     let name = account.fresh("b");
-    let granularity = choices.chance(30).then(|| Length(512 << choices.below(12)));
-    let disabled = choices.chance(8);
     let known = &mut account.disks[disk];
+    // Where a count may pass 32 bits, granules may be as large as they can be.
+    let sizes = if known.geometry.size.0 > u64::from(u32::MAX) {
+        23
+    } else {
+        12
+    };
+    let granularity = choices
+        .chance(30)
+        .then(|| Length(512 << choices.below(sizes)));
+    let disabled = choices.chance(8);
     known.bitmaps.push(Bitmap {
         name,
         base: base.or(known.last_full),
@@ -119,7 +127,7 @@ pub(super) fn change(
     }
 }
 
-/// Makes up a merge of one or two bitmaps, of this disk or of another one of the same size.
+/// Makes up a merge of one to three bitmaps, of this disk or of another one of the same size.
 fn merge(
     account: &Account,
     disk: usize,
@@ -133,7 +141,7 @@ fn merge(
     let from = if across && same_size { other } else { disk };
     let node = At::Node(account.disks[from].name.image());
     let at_source = (from != disk || account.is_source(from)).then_some(node);
-    let sources = (0..choices.between(1, 2))
+    let sources = (0..choices.between(1, 3))
         .filter_map(|_| known(account, from, choices))
         .map(|source| (at_source.clone(), source.name.bitmap()))
         .collect();

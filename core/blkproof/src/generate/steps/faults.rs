@@ -171,7 +171,8 @@ fn drawn(account: &Account, choices: &mut Choices<'_>) -> Fault {
         .map_or(FAULTS[first], |index| FAULTS[index])
 }
 
-fn add(account: &mut Account, stem: &'static str, place: Place, rule: Rule) {
+/// Installs a rule, and returns its name.
+pub(super) fn add(account: &mut Account, stem: &'static str, place: Place, rule: Rule) -> Label {
     let name = account.fresh(stem);
     account.faulted = true;
     account.holds |= rule_holds(&rule);
@@ -181,6 +182,7 @@ fn add(account: &mut Account, stem: &'static str, place: Place, rule: Rule) {
         place,
         rule,
     }));
+    name
 }
 
 /// Tells whether a rule makes requests wait.
@@ -244,7 +246,7 @@ fn place(account: &mut Account, disk: usize, choices: &mut Choices<'_>) -> Place
 }
 
 /// Names the target that comes next.
-fn awaited(account: &mut Account, choices: &mut Choices<'_>) -> Label {
+pub(super) fn awaited(account: &mut Account, choices: &mut Choices<'_>) -> Label {
     if let Some(awaited) = account.awaited {
         return awaited;
     }
@@ -445,6 +447,15 @@ pub(super) fn lift_all(account: &mut Account) {
         request.tag = None;
     }
     account.push(Action::LiftAll);
+}
+
+/// Lifts this rule, unless it is lifted already.
+pub(super) fn lift_rule(account: &mut Account, name: Label) {
+    let count = account.rules.len();
+    account.rules.retain(|rule| rule.name != name);
+    if account.rules.len() < count {
+        account.push(Action::Lift(name.rule()));
+    }
 }
 
 /// Lifts a rule, or all.

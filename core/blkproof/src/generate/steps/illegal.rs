@@ -32,8 +32,9 @@ pub(super) fn step(account: &mut Account, disk: usize, choices: &mut Choices<'_>
         9 => request(account, &known, choices),
         10 => transaction(account, &known, choices),
         _ => {
-            // A node that is being backed up refuses writes before it looks at them.
-            let reads = known.is_node && account.is_source(disk);
+            // A node that is being backed up refuses writes before it looks at them, and whether it
+            // still is may be a guess.
+            let reads = known.is_node;
             let at = known.name.device();
             let op = beyond(&known, reads, choices);
             return account.push_expecting(Action::Guest { at, op }, Expect::Failed(None));

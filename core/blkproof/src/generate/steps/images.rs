@@ -50,8 +50,9 @@ fn forget(account: &mut Account, name: Label) {
     }
 }
 
-fn create(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
-    let name = account.fresh("image");
+/// Makes an image that no job needs yet.
+pub(super) fn create(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    let name = account.fresh_target("image");
     let known = &account.disks[disk];
     let backing = known.last_full.filter(|_| choices.chance(50));
     let is_raw = backing.is_none() && choices.chance(30);

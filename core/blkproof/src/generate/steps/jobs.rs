@@ -140,7 +140,7 @@ fn any_command(account: &mut Account, job: Job, choices: &mut Choices<'_>) {
     verb(account, job, command);
 }
 
-fn verb(account: &mut Account, job: Job, verb: JobVerb) {
+pub(super) fn verb(account: &mut Account, job: Job, verb: JobVerb) {
     account.push(Action::Job {
         job: job.name.job(),
         verb,

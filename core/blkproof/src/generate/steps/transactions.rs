@@ -127,8 +127,15 @@ fn of_bitmaps(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
     let count = choices.between(1, 4);
     let aborts = choices.chance(50);
     let before = account.disks[disk];
+    // What is done to one bitmap twice has to be taken back in reverse order.
+    let same = bitmaps::known(account, disk, choices);
     let mut actions: Vec<_> = (0..count)
-        .map(|_| bitmap_action(account, disk, choices))
+        .map(|_| match same {
+            Some(bitmap) if choices.chance(50) => {
+                TransactionAction::Bitmap(bitmaps::change(account, disk, bitmap, choices))
+            }
+            _ => bitmap_action(account, disk, choices),
+        })
         .collect();
     if aborts {
         actions.push(TransactionAction::Abort);
