@@ -46,6 +46,8 @@ enum Part {
     Sweep,
     /// All small scenarios hold, the smallest under every single fault.
     Exhaustive,
+    /// Made-up scenarios catch every seeded bug, with three seeds each.
+    Bugs,
 }
 
 /// One cargo call; warnings are denied through the environment where no argument can do it.
@@ -155,6 +157,7 @@ impl Part {
             Self::Replay => program(&["replay", "corpora"]),
             Self::Sweep => program(&["sweep", "corpora/seed"]),
             Self::Exhaustive => program(&["sweep", "--exhaustive"]),
+            Self::Bugs => program(&["bugs", "--seeds", "3"]),
         }
     }
 }

@@ -23,6 +23,9 @@ use hunt::{Hunt, Hunted};
 /// Where the scenarios are kept that show the bugs, if nothing is said.
 const KEPT: &str = "corpora/bugs";
 
+/// In the middle of all bugs, the case that catches one is shrunk to so many steps at most.
+const STEPS_MAX: usize = 8;
+
 /// Replays what is kept of each bug, hunts each bug, and prints a table.
 pub(crate) fn run(args: &BugsArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let bugs = match &args.names[..] {
@@ -56,7 +59,13 @@ pub(crate) fn run(args: &BugsArgs, ui: &mut Ui) -> Result<Exit, Error> {
             table::row(hunted, ui)
         },
     )?;
-    table::foot(&all, ui)?;
+    let steps = table::foot(&all, ui)?;
+    if args.names.is_empty() && steps > STEPS_MAX {
+        ui.say(format_args!(
+            "that is more than {STEPS_MAX} steps: the shrinker leaves too much"
+        ))?;
+        exit = exit.max(Exit::Failed);
+    }
     Ok(exit)
 }
 

@@ -73,7 +73,8 @@ pub(super) fn row(hunted: &Hunted, ui: &mut Ui) -> Result<(), Error> {
     }))
 }
 
-pub(super) fn foot(all: &[Hunted], ui: &mut Ui) -> Result<(), Error> {
+/// Prints the sums; returns how many steps are left in the middle of all bugs.
+pub(super) fn foot(all: &[Hunted], ui: &mut Ui) -> Result<usize, Error> {
     let caught: Vec<&Hunted> = all
         .iter()
         .filter(|hunted| hunted.median().is_some())
@@ -86,11 +87,12 @@ pub(super) fn foot(all: &[Hunted], ui: &mut Ui) -> Result<(), Error> {
     steps.sort_unstable();
     let mut cases: Vec<u64> = caught.iter().filter_map(|hunted| hunted.median()).collect();
     cases.sort_unstable();
+    let middle = steps.get(steps.len() / 2).copied().unwrap_or_default();
     ui.say(format_args!(
-        "\n{} of {} bugs caught; in the middle after {} cases, shrunk to {} steps",
+        "\n{} of {} bugs caught; in the middle after {} cases, shrunk to {middle} steps",
         caught.len(),
         all.len(),
         cases.get(cases.len() / 2).copied().unwrap_or_default(),
-        steps.get(steps.len() / 2).copied().unwrap_or_default(),
-    ))
+    ))?;
+    Ok(middle)
 }

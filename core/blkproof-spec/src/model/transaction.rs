@@ -74,7 +74,8 @@ impl Model {
             }
             return;
         }
-        if by_fault {
+        // Which action was refused nobody knows where a target of one may not be there.
+        if by_fault || unknown {
             self.doubt_images(images);
         }
         if let Some(why) = refused

@@ -34,6 +34,10 @@ pub(super) struct Account {
     pub(super) sum: u32,
     /// Which kinds of faults this scenario draws from.
     pub(super) faults: u64,
+    /// Per cent of the faults after which something is done that may well meet them.
+    pub(super) exercise: u64,
+    /// Per cent of the started jobs that meet a guest request at once.
+    pub(super) race: u64,
     /// A target that is to be, at which a rule waits.
     pub(super) awaited: Option<Label>,
     next: u32,
@@ -52,6 +56,8 @@ pub(super) struct Disk {
     pub(super) bitmaps: Few<Bitmap, 4>,
     /// The last image that holds all of it.
     pub(super) last_full: Option<Label>,
+    /// Per cent of the guest requests that begin and end at edges.
+    pub(super) edges: u64,
     /// Where guest requests went lately.
     pub(super) touched: Few<ByteRange, 4>,
 }
@@ -136,6 +142,8 @@ impl Account {
             weights: profile.weights,
             sum: 0,
             faults: subset(choices, profile.kinds),
+            exercise: profile.exercise,
+            race: profile.race,
             awaited: None,
             next: 0,
         };

@@ -37,6 +37,12 @@ pub struct Profile {
     pub at_open: u64,
     /// How many faults in a hundred last until they are lifted.
     pub lasting: u64,
+    /// How many places in a hundred lie at an edge: of clusters, of the disk, of what was touched.
+    pub edges: u64,
+    /// After how many faults in a hundred something is done that may well meet them.
+    pub exercise: u64,
+    /// How many jobs in a hundred meet a guest request as soon as they have started.
+    pub race: u64,
     /// How many faults in a hundred report nothing. A run in which one fires is of no account for
     /// an engine that does not claim to detect it.
     pub silent: u64,
@@ -123,6 +129,9 @@ impl Profile {
             kinds: 0,
             at_open: 0,
             lasting: 0,
+            edges: 0,
+            exercise: 0,
+            race: 0,
             silent: 0,
             weights: [0; KINDS],
         }

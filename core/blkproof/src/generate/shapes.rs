@@ -53,6 +53,7 @@ pub(super) fn disks(
             backing,
             bitmaps: Few::default(),
             last_full: None,
+            edges: profile.edges,
             touched: Few::default(),
         };
         setups.push(setup(&disk, choices));
@@ -110,6 +111,10 @@ fn contents(geometry: Geometry, percent: u64, choices: &mut Choices<'_>) -> Vec<
         return Vec::new();
     }
     let cluster = geometry.cluster.0.min(LEN_MAX);
+    if percent > 50 && choices.chance(50) {
+        // What others stand on is most often full of data.
+        return vec![(ByteRange::new(0, geometry.size.0.min(LEN_MAX)), 0xd5)];
+    }
     let start = choices.below(geometry.size.0 / SECTOR) * SECTOR;
     let len = choices.between(1, 3 * cluster / SECTOR) * SECTOR;
     let range = ByteRange::new(start, len.min(geometry.size.0 - start));
@@ -173,8 +178,16 @@ impl Disk {
     /// anywhere.
     pub(super) fn range(&mut self, choices: &mut Choices<'_>) -> ByteRange {
         let size = self.geometry.size.0;
-        let start = self.start(choices).min(size.saturating_sub(SECTOR));
-        let range = ByteRange::new(start, self.len(start, choices).min(size - start));
+        let (start, len) = if choices.chance(self.edges) {
+            let start = self.start(choices).min(size.saturating_sub(SECTOR));
+            (start, self.len(start, choices))
+        } else {
+            let sectors = size / SECTOR;
+            let start = choices.below(sectors) * SECTOR;
+            let most = 2 * self.geometry.cluster.0 / SECTOR;
+            (start, choices.between(1, most) * SECTOR)
+        };
+        let range = ByteRange::new(start, len.min(size - start));
         self.touched.push(range);
         range
     }
@@ -183,7 +196,7 @@ impl Disk {
         let size = self.geometry.size.0;
         let cluster = self.geometry.cluster.0;
         let border = |choices: &mut Choices<'_>, unit: u64| choices.below(size / unit + 1) * unit;
-        match choices.below(12) {
+        match choices.below(11) {
             0..=3 => border(choices, cluster),
             4 => self.touch(choices).start,
             5 => self.touch(choices).end(),
@@ -191,21 +204,19 @@ impl Disk {
             7 => size - size % cluster,
             8 => border(choices, cluster).saturating_sub(SECTOR),
             9 => border(choices, cluster) + SECTOR,
-            10 => border(choices, Geometry::DEFAULT_CLUSTER.0).saturating_sub(SECTOR),
-            _ => border(choices, SECTOR),
+            _ => border(choices, Geometry::DEFAULT_CLUSTER.0).saturating_sub(SECTOR),
         }
     }
 
     fn len(&self, start: u64, choices: &mut Choices<'_>) -> u64 {
         let cluster = self.geometry.cluster.0;
-        match choices.below(10) {
+        match choices.below(9) {
             0..=3 => cluster,
             4 => SECTOR,
             5 => cluster + SECTOR,
             6 => cluster.saturating_sub(SECTOR).max(SECTOR),
             7 => cluster * choices.between(2, 4),
-            8 => self.geometry.size.0.saturating_sub(start).min(LEN_MAX),
-            _ => choices.between(1, 2 * cluster / SECTOR) * SECTOR,
+            _ => self.geometry.size.0.saturating_sub(start).min(LEN_MAX),
         }
     }
 

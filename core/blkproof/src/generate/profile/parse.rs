@@ -39,8 +39,8 @@ enum Field<'a> {
 
 const PAIRS: [&str; 3] = ["steps", "disks", "clusters"];
 
-const PERCENTS: [&str; 7] = [
-    "raw", "huge", "backed", "kinds", "at-open", "lasting", "silent",
+const PERCENTS: [&str; 10] = [
+    "raw", "huge", "backed", "kinds", "at-open", "lasting", "edges", "exercise", "race", "silent",
 ];
 
 /// Returns all keys.
@@ -95,6 +95,9 @@ fn field<'a>(profile: &'a mut Profile, key: &str) -> Option<Field<'a>> {
         "kinds" => Field::Percent(&mut profile.kinds),
         "at-open" => Field::Percent(&mut profile.at_open),
         "lasting" => Field::Percent(&mut profile.lasting),
+        "edges" => Field::Percent(&mut profile.edges),
+        "exercise" => Field::Percent(&mut profile.exercise),
+        "race" => Field::Percent(&mut profile.race),
         "silent" => Field::Percent(&mut profile.silent),
         key => {
             let kind = Kind::ALL.iter().find(|kind| kind.name() == key)?;

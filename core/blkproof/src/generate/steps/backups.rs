@@ -4,9 +4,10 @@ use blkproof_spec::step::{Action, Backup, BitmapMode, Create, Run, Sync, TargetM
 use blkproof_spec::{At, Format, Geometry, Length};
 
 use super::options::{self, Draft};
-use super::{jobs, transactions};
+use super::{guest, jobs, transactions};
 use crate::generate::Choices;
 use crate::generate::account::{Account, Bitmap, Image};
+use crate::generate::kind::Kind;
 use crate::generate::label::Label;
 
 /// Adds a backup of everything, of the top image, or of what the guest overwrites.
@@ -20,13 +21,13 @@ pub(super) fn full(account: &mut Account, disk: usize, choices: &mut Choices<'_>
 
 /// Makes up a backup that needs no bitmap.
 pub(super) fn full_draft(account: &mut Account, disk: usize, choices: &mut Choices<'_>) -> Draft {
-    let sync = match choices.below(14) {
-        0..=7 => Sync::Full,
-        8 | 9 => Sync::None,
-        10 => Sync::Top,
+    let is_backed = account.disks[disk].backing.is_some();
+    let sync = match choices.below(12) {
         // What has nothing below it is copied whole in either mode.
-        _ if account.disks[disk].backing.is_none() => Sync::Full,
-        _ => Sync::Top,
+        9 | 10 => Sync::None,
+        11 => Sync::Top,
+        5..=8 if is_backed => Sync::Top,
+        _ => Sync::Full,
     };
     let target = account.fresh_target("full");
     let mut draft = options::draft(account, disk, sync, target);
@@ -207,6 +208,10 @@ pub(super) fn submit(account: &mut Account, mut draft: Draft, choices: &mut Choi
     account.jobs.push(job);
     if run == Run::Finish && !slow {
         account.ended(account.jobs.len() - 1, true);
+    }
+    if run == Run::Start && choices.chance(account.race) {
+        let kind = choices.pick(&[Kind::Write, Kind::Zeroes, Kind::Discard]);
+        guest::request(account, job.disk, kind, choices);
     }
 }
 

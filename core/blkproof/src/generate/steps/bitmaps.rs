@@ -52,17 +52,10 @@ pub(super) fn add(
     choices: &mut Choices<'_>,
 ) -> BitmapStep {
     let name = account.fresh("b");
-    let known = &mut account.disks[disk];
-    // Where a count may pass 32 bits, granules may be as large as they can be.
-    let sizes = if known.geometry.size.0 > u64::from(u32::MAX) {
-        23
-    } else {
-        12
-    };
-    let granularity = choices
-        .chance(30)
-        .then(|| Length(512 << choices.below(sizes)));
+    let is_large = account.disks[disk].geometry.size.0 > u64::from(u32::MAX);
+    let granularity = choices.chance(30).then(|| granularity(is_large, choices));
     let disabled = choices.chance(8);
+    let known = &mut account.disks[disk];
     known.bitmaps.push(Bitmap {
         name,
         base: base.or(known.last_full),
@@ -85,6 +78,16 @@ pub(super) fn add(
             disabled,
         },
     }
+}
+
+/// Makes up a granularity. Where a count may pass 32 bits, granules may be as large as can be.
+fn granularity(is_large: bool, choices: &mut Choices<'_>) -> Length {
+    let shift = if is_large {
+        choices.pick(&[16, 9, 12, 20, 30, 31])
+    } else {
+        choices.between(9, 20)
+    };
+    Length(1 << shift)
 }
 
 /// Makes up a change of a bitmap.

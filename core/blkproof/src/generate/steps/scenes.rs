@@ -14,7 +14,7 @@ use blkproof_spec::{At, ByteRange, Content, Errno, IoType, Layer, Millis, Place,
 use super::options::{self, Draft};
 use super::{backups, bitmaps, faults, guest, images, jobs, transactions};
 use crate::generate::Choices;
-use crate::generate::account::{Account, Bitmap, Job};
+use crate::generate::account::{Account, Job};
 use crate::generate::kind::Kind;
 use crate::generate::label::Label;
 
@@ -165,7 +165,10 @@ pub(super) fn throttle(account: &mut Account, disk: usize, choices: &mut Choices
     let units = Units(choices.between(2, 40));
     account.push(Action::Advance { work, units });
     match choices.below(4) {
-        0 => guest::request(account, disk, Kind::Write, choices),
+        0 => {
+            let kind = choices.pick(&[Kind::Write, Kind::Zeroes, Kind::Discard]);
+            guest::request(account, disk, kind, choices);
+        }
         1 => account.push(Action::Tick(Millis(choices.between(1, 300)))),
         _ => {}
     }
@@ -185,10 +188,26 @@ pub(super) fn collect(account: &mut Account, disk: usize, choices: &mut Choices<
     let mut commands = Vec::with_capacity(4);
     let mut source = first;
     for _ in 0..choices.between(1, 2) {
-        let add = bitmaps::add(account, disk, source.base, choices);
-        let added = account.disks[disk].bitmaps[account.disks[disk].bitmaps.len() - 1];
-        commands.push(add);
-        commands.push(merge(account, disk, added, source, choices));
+        let mut sources = vec![(None, source.name.bitmap())];
+        let other = if choices.chance(25) {
+            // A time in which nothing was written, between two others.
+            commands.push(bitmaps::add(account, disk, source.base, choices));
+            account.disks[disk].bitmaps.last().copied()
+        } else {
+            bitmaps::known(account, disk, choices).filter(|_| choices.chance(50))
+        };
+        if let Some(other) = other {
+            let place = choices.index(2);
+            sources.insert(place, (None, other.name.bitmap()));
+        }
+        commands.push(bitmaps::add(account, disk, source.base, choices));
+        let added = account.disks[disk].bitmaps.len() - 1;
+        let added = account.disks[disk].bitmaps[added];
+        commands.push(BitmapStep {
+            at: At::Node(account.disks[disk].name.image()),
+            name: added.name.bitmap(),
+            command: BitmapCommand::Merge { sources },
+        });
         source = added;
     }
     if choices.chance(20) {
@@ -213,29 +232,6 @@ pub(super) fn collect(account: &mut Account, disk: usize, choices: &mut Choices<
             draft.backup.bitmap_mode = Some(BitmapMode::OnSuccess);
         }
         backups::submit(account, draft, choices);
-    }
-}
-
-/// Makes up a merge of `source`, and maybe of another one, into `target`.
-fn merge(
-    account: &Account,
-    disk: usize,
-    target: Bitmap,
-    source: Bitmap,
-    choices: &mut Choices<'_>,
-) -> BitmapStep {
-    let mut sources = vec![(None, source.name.bitmap())];
-    if choices.chance(50)
-        && let Some(other) = bitmaps::known(account, disk, choices)
-        && other.name != target.name
-    {
-        let place = choices.index(2);
-        sources.insert(place, (None, other.name.bitmap()));
-    }
-    BitmapStep {
-        at: At::Node(account.disks[disk].name.image()),
-        name: target.name.bitmap(),
-        command: BitmapCommand::Merge { sources },
     }
 }
 
