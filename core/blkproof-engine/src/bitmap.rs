@@ -20,6 +20,10 @@ pub(crate) struct Bitmap {
     pub(crate) name: BitmapName,
     pub(crate) granularity: u64,
     pub(crate) enabled: bool,
+    /// It is stored in the image when that is closed.
+    pub(crate) persistent: bool,
+    /// It was not stored when the image was open last: what it held is not known.
+    pub(crate) inconsistent: bool,
     /// A job, or the removal of it in a transaction, holds it.
     pub(crate) busy: bool,
     pub(crate) dirty: Runs,
@@ -87,6 +91,8 @@ impl Bitmap {
             name,
             granularity,
             enabled,
+            persistent: false,
+            inconsistent: false,
             busy: false,
             dirty: Runs::default(),
             successor: None,
@@ -158,6 +164,15 @@ impl Bitmap {
     pub(crate) fn check_free(&self) -> Result<(), Refusal> {
         if self.busy {
             return Err(Refusal::BitmapBusy);
+        }
+        Ok(())
+    }
+
+    /// Refuses where a job holds it, or where what it held is not known.
+    pub(crate) fn check_usable(&self) -> Result<(), Refusal> {
+        self.check_free()?;
+        if self.inconsistent {
+            return Err(Refusal::BitmapInconsistent);
         }
         Ok(())
     }

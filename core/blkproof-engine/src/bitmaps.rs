@@ -7,6 +7,7 @@ use crate::bitmap::{Bitmap, Contents, check_granularity, check_name};
 use crate::bugs::Bug;
 use crate::machine::Machine;
 use crate::node::Place;
+use crate::stop::Stop;
 
 /// What takes a bitmap command back that a transaction carried out.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Undo {
 
 impl Machine {
     /// Carries out a bitmap command. A removal takes effect with [`Machine::commit_bitmap`].
-    pub(crate) fn prepare_bitmap(&mut self, step: &BitmapStep) -> Result<Undo, Refusal> {
+    pub(crate) fn prepare_bitmap(&mut self, step: &BitmapStep) -> Result<Undo, Stop> {
         let (place, how) = match &step.command {
             BitmapCommand::Add {
                 granularity,
@@ -41,16 +42,33 @@ impl Machine {
                 disabled,
             } => {
                 let place = self.check_new_bitmap(step, *granularity, *persistent)?;
-                self.add_bitmap(place, &step.name, *granularity, !*disabled)?;
+                let granularity = self.granularity(place, *granularity);
+                if *persistent {
+                    self.check_storable(place, granularity)?;
+                }
+                self.drained(place)?;
+                let size = self.nodes[place.node()].size;
+                let name = step.name.clone();
+                let mut bitmap = Bitmap::new(name, granularity.0, !*disabled, size, self.bugs);
+                bitmap.persistent = *persistent;
+                self.bitmaps_at(place).push(bitmap);
                 (place, How::Added)
             }
             BitmapCommand::Merge { sources } => self.merge(step, sources)?,
             command => {
                 let place = self.nodes.find(&step.at).ok_or(Refusal::NoSuchNode)?;
                 let size = self.nodes[place.node()].size;
+                let remove = *command == BitmapCommand::Remove;
                 let bitmap = self.bitmap_at(place, &step.name)?;
-                bitmap.check_free()?;
+                if remove {
+                    bitmap.check_free()?;
+                } else {
+                    bitmap.check_usable()?;
+                }
                 self.drained(place)?;
+                if remove {
+                    self.unstore(place, &step.name)?;
+                }
                 let bitmap = self.bitmap_at(place, &step.name)?;
                 let how = match command {
                     BitmapCommand::Clear => How::Changed(bitmap.clear(size)),
@@ -122,7 +140,11 @@ impl Machine {
         }
     }
 
-    fn bitmap_at(&mut self, place: Place, name: &BitmapName) -> Result<&mut Bitmap, Refusal> {
+    pub(crate) fn bitmap_at(
+        &mut self,
+        place: Place,
+        name: &BitmapName,
+    ) -> Result<&mut Bitmap, Refusal> {
         let mut bitmaps = self.bitmaps_at(place).iter_mut();
         let bitmap = bitmaps.find(|bitmap| bitmap.name == *name);
         bitmap.ok_or(Refusal::NoSuchBitmap)
@@ -162,13 +184,10 @@ impl Machine {
             return Err(Refusal::BitmapExists);
         }
         check_name(&step.name)?;
-        if persistent {
-            return Err(Refusal::Unsupported);
-        }
         Ok(place)
     }
 
-    /// Tells whether bitmaps can be stored there at all. This engine does not do it yet.
+    /// Tells whether bitmaps can be stored there at all.
     fn can_store(&self, place: Place) -> bool {
         match place {
             Place::Node(node) => self.nodes[node].image.format == Format::Qcow2,
@@ -176,26 +195,16 @@ impl Machine {
         }
     }
 
-    fn add_bitmap(
-        &mut self,
-        place: Place,
-        name: &BitmapName,
-        granularity: Option<Length>,
-        enabled: bool,
-    ) -> Result<(), Refusal> {
-        self.drained(place)?;
+    /// Returns the granularity of a new bitmap.
+    fn granularity(&self, place: Place, asked: Option<Length>) -> Length {
         let node = &self.nodes[place.node()];
-        let size = node.size;
         let shape = Geometry {
-            size: Length(size),
+            size: Length(node.size),
             cluster: Length(node.image.cluster),
             format: node.image.format,
             discard: node.discard,
         };
-        let granularity = granularity.unwrap_or(shape.default_granularity()).0;
-        let bitmap = Bitmap::new(name.clone(), granularity, enabled, size, self.bugs);
-        self.bitmaps_at(place).push(bitmap);
-        Ok(())
+        asked.unwrap_or(shape.default_granularity())
     }
 
     /// Adds the sources to the bitmap, all or none.
@@ -214,9 +223,9 @@ impl Machine {
                 None => place,
             };
             self.bitmap_at(source, name)?;
-            self.bitmap_at(place, &step.name)?.check_free()?;
+            self.bitmap_at(place, &step.name)?.check_usable()?;
             if !self.bugs.has(Bug::MergeFromBusy) {
-                self.bitmap_at(source, name)?.check_free()?;
+                self.bitmap_at(source, name)?.check_usable()?;
             }
             if self.nodes[source.node()].size != size {
                 return Err(Refusal::BitmapSizesDiffer);

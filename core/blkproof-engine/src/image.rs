@@ -24,9 +24,14 @@ pub(crate) struct Image {
     /// The cluster size; for raw images what QEMU assumes.
     pub(crate) cluster: u64,
     device: Device,
+    /// Where its bitmaps are stored, if it can store any: the format, below all layers.
+    pub(crate) stored: Option<Shared<Stored>>,
     /// The images below it, from the top down.
     pub(crate) backing: Vec<Layer>,
 }
+
+/// An image that can store bitmaps.
+pub(crate) type Stored = Qcow2<Box<dyn BlockDevice>>;
 
 /// How an image is reached.
 #[derive(Debug)]
@@ -116,6 +121,7 @@ impl Opener<'_> {
         };
         let mut cluster = Geometry::DEFAULT_CLUSTER;
         let mut backing = Vec::new();
+        let mut stored = None;
         let device: Box<dyn BlockDevice> = match format {
             Format::Raw => Box::new(Raw::open(file)),
             Format::Qcow2 => {
@@ -127,7 +133,13 @@ impl Opener<'_> {
                 if let Some(below) = backing.first() {
                     device.set_backing(Some(Box::new(below.device.clone())));
                 }
-                Box::new(device)
+                if options.read_only || device.version() < 3 {
+                    Box::new(device)
+                } else {
+                    let device = Shared::new(device);
+                    stored = Some(device.clone());
+                    Box::new(device)
+                }
             }
         };
         Ok(Image {
@@ -135,6 +147,7 @@ impl Opener<'_> {
             format,
             cluster: cluster.0,
             device: Device::Own(self.store.above_format(name, device)),
+            stored,
             backing,
         })
     }

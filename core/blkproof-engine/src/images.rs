@@ -143,6 +143,10 @@ impl Machine {
         if !size.0.is_multiple_of(512) {
             return Err(Refusal::SizeUnaligned.into());
         }
+        let mut bitmaps = self.nodes[place.node()].bitmaps.iter();
+        if bitmaps.any(|bitmap| bitmap.inconsistent) {
+            return Err(Refusal::BitmapInconsistent.into());
+        }
         self.drain(|node| node == place.node())
             .map_err(|_| Refusal::CannotDrain)?;
         let node = &mut self.nodes[place.node()];

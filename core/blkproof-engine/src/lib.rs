@@ -6,8 +6,7 @@
 //! devices of any [`Store`](blkproof_device::Store); only the files of [`Engine`] and
 //! [`ImageInspector`] know the harness.
 //!
-//! Where it is not QEMU: `core/ARCHITECTURE.md` lists the differences. Bitmaps are not stored in
-//! images yet: a persistent bitmap is refused with `unsupported`.
+//! Where it is not QEMU: `core/ARCHITECTURE.md` lists the differences.
 
 mod bugs;
 
@@ -44,6 +43,8 @@ mod request;
 mod guest;
 
 mod bitmaps;
+
+mod persist;
 
 mod start;
 

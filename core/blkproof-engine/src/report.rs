@@ -31,8 +31,8 @@ fn bitmap_status(node: &Node, bitmap: &Bitmap) -> BitmapStatus {
         granularity: Length(bitmap.granularity),
         recording: bitmap.recording(),
         busy: bitmap.busy,
-        persistent: false,
-        inconsistent: false,
+        persistent: bitmap.persistent,
+        inconsistent: bitmap.inconsistent,
         dirty: Some(ranges(&bitmap.dirty, bitmap.granularity)),
         successor: successor.map(|successor| ranges(&successor.dirty, bitmap.granularity)),
     }

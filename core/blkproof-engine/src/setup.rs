@@ -63,6 +63,7 @@ impl Machine {
         let number = blkproof_spec::DiskId(u32::try_from(index).unwrap_or(u32::MAX));
         let mut node = Node::new(number, image, discard, used);
         node.stale = self.bugs.has(Bug::StatusIsStale).then(Runs::default);
+        node.load_bitmaps(self.bugs)?;
         self.nodes.add(node);
         Ok(())
     }
@@ -127,7 +128,7 @@ impl Machine {
         Ok(result)
     }
 
-    /// Closes everything, which is settled. Jobs are cancelled.
+    /// Closes everything, which is settled. Jobs are cancelled, and bitmaps stored.
     pub(crate) fn close(&mut self) {
         while let Some(index) = self.jobs.len().checked_sub(1) {
             if self.jobs[index].state != JobState::Concluded {
@@ -138,6 +139,9 @@ impl Machine {
             self.jobs.remove(index);
         }
         self.requests.clear();
+        for node in self.nodes.iter_mut() {
+            node.store_bitmaps();
+        }
         self.nodes.clear();
         self.store = None;
     }

@@ -1,4 +1,5 @@
-//! A device with several owners: a disk that is at once the backing file of something else.
+//! A device with several owners: a disk that is at once the backing file of something else, or an
+//! image that is read and written through layers and stores bitmaps below them.
 
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,20 +9,26 @@ use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Length, Offset};
 
 /// A handle to a device that other handles use too.
-#[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<Box<dyn BlockDevice>>>);
+pub(crate) struct Shared<T = Box<dyn BlockDevice>>(Arc<Mutex<T>>);
 
-impl Shared {
-    pub(crate) fn new(device: Box<dyn BlockDevice>) -> Self {
+impl<T> Shared<T> {
+    pub(crate) fn new(device: T) -> Self {
         Self(Arc::new(Mutex::new(device)))
     }
 
-    fn device(&self) -> MutexGuard<'_, Box<dyn BlockDevice>> {
+    /// Returns the device, for as long as nobody else is to use it.
+    pub(crate) fn device(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl BlockDevice for Shared {
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: BlockDevice> BlockDevice for Shared<T> {
     fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()> {
         self.device().read_at(offset, buf)
     }
@@ -63,7 +70,7 @@ impl BlockDevice for Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Shared").field(&*self.device()).finish()
     }

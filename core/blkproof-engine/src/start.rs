@@ -213,7 +213,7 @@ impl Machine {
         let bitmap = bitmaps.find(|bitmap| bitmap.name == *name);
         let bitmap = bitmap.ok_or(Refusal::BackupBitmapNotFound)?;
         let mode = mode.ok_or(Refusal::BitmapModeRequired)?;
-        bitmap.check_free()?;
+        bitmap.check_usable()?;
         if backup.sync == Sync::None {
             return Err(Refusal::BitmapWithSyncNone);
         }

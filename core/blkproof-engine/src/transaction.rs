@@ -11,6 +11,7 @@ use crate::bitmaps::Undo;
 use crate::bugs::Bug;
 use crate::job::JobSerial;
 use crate::machine::Machine;
+use crate::stop::Stop;
 
 /// An action that was prepared.
 enum Prepared {
@@ -24,13 +25,13 @@ impl Machine {
         &mut self,
         actions: &[TransactionAction],
         mode: CompletionMode,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, Stop> {
         let grouped = mode == CompletionMode::Grouped;
         let only_backups = actions
             .iter()
             .all(|action| matches!(action, TransactionAction::Backup(_)));
         if grouped && !only_backups {
-            return Err(Refusal::GroupedUnsupported);
+            return Err(Refusal::GroupedUnsupported.into());
         }
         if !self.bugs.has(Bug::StartIsNotDrained) {
             self.drain(|_| true).map_err(|_| Refusal::CannotDrain)?;
@@ -46,9 +47,9 @@ impl Machine {
                 .any(|done| matches!(done, Prepared::Backup(_)));
             match self.prepare_action(action, group, alone) {
                 Ok(done) => prepared.push(done),
-                Err(refusal) => {
+                Err(stop) => {
                     self.abort_actions(prepared, action);
-                    return Err(refusal);
+                    return Err(stop);
                 }
             }
         }
@@ -63,9 +64,9 @@ impl Machine {
         action: &TransactionAction,
         group: Option<u32>,
         first_backup: bool,
-    ) -> Result<Prepared, Refusal> {
+    ) -> Result<Prepared, Stop> {
         match action {
-            TransactionAction::Abort => Err(Refusal::TransactionAborted),
+            TransactionAction::Abort => Err(Refusal::TransactionAborted.into()),
             TransactionAction::Bitmap(step) => self.prepare_bitmap(step).map(Prepared::Bitmap),
             TransactionAction::Backup(backup)
                 if self.bugs.has(Bug::SecondDiskUntracked) && !first_backup =>
@@ -74,10 +75,10 @@ impl Machine {
                 untracked.sync = Sync::Full;
                 untracked.bitmap = None;
                 untracked.bitmap_mode = None;
-                self.create_job(&untracked, group).map(Prepared::Backup)
+                Ok(Prepared::Backup(self.create_job(&untracked, group)?))
             }
             TransactionAction::Backup(backup) => {
-                self.create_job(backup, group).map(Prepared::Backup)
+                Ok(Prepared::Backup(self.create_job(backup, group)?))
             }
         }
     }

@@ -28,6 +28,8 @@ pub struct Capabilities {
     pub resize: bool,
     /// It can be restarted.
     pub restart: bool,
+    /// It stores persistent bitmaps.
+    pub persistent: bool,
     /// It can be killed at any moment: what it had open is dropped as it is, and it opens its disks
     /// again.
     pub power: bool,
@@ -50,6 +52,7 @@ impl Capabilities {
         faults_above_format: true,
         resize: true,
         restart: true,
+        persistent: true,
         power: false,
         unflushed_arbitrary: false,
         declines: false,
@@ -66,6 +69,7 @@ impl Capabilities {
         faults_above_format: false,
         resize: false,
         restart: false,
+        persistent: false,
         power: false,
         unflushed_arbitrary: false,
         declines: true,

@@ -19,6 +19,8 @@ mod images;
 
 mod bitmaps;
 
+mod persistence;
+
 mod jobs;
 
 mod names;
@@ -113,6 +115,8 @@ struct Scoped {
     /// The command was refused, and so must have changed nothing.
     refused: bool,
     transaction: bool,
+    /// The subject was started again.
+    restarted: bool,
     /// A job is being dismissed.
     dismissing: bool,
     /// Jobs that existed for a moment, before their command was refused.
@@ -130,6 +134,7 @@ impl Scoped {
         self.step = step;
         self.refused = false;
         self.transaction = false;
+        self.restarted = false;
         self.dismissing = false;
         self.rolled_back.clear();
         self.ends.clear();
@@ -214,6 +219,7 @@ impl Model {
             return;
         }
         self.blame(step, seen);
+        self.find_out_bitmaps(step, seen.reply);
         self.take_step(number, step, seen, out);
         self.take_events(seen, out);
         self.after_events(step, seen, out);
@@ -347,11 +353,11 @@ impl Model {
                     | crate::step::GuestOp::WriteZeroes { .. }
             ),
             _ if can.declines => true,
-            Action::Bitmap(command) => is_persistent(command),
+            Action::Bitmap(command) => !can.persistent && is_persistent(command),
             Action::Start { .. } | Action::Settle { .. } => !can.in_flight,
             Action::Advance { .. } => !can.stepwise,
             Action::Transaction { actions, .. } => {
-                !can.transactions || actions.iter().any(may_be_unsupported)
+                !can.transactions || actions.iter().any(|action| may_be_unsupported(action, can))
             }
             Action::Resize { .. } => !can.resize,
             Action::Restart => !can.restart,
@@ -436,10 +442,10 @@ fn is_persistent(step: &BitmapStep) -> bool {
     )
 }
 
-fn may_be_unsupported(action: &TransactionAction) -> bool {
+fn may_be_unsupported(action: &TransactionAction, can: &Capabilities) -> bool {
     match action {
         TransactionAction::Abort => false,
-        TransactionAction::Bitmap(step) => is_persistent(step),
+        TransactionAction::Bitmap(step) => !can.persistent && is_persistent(step),
         TransactionAction::Backup(backup) => backup.compress,
     }
 }

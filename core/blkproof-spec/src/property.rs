@@ -1,10 +1,11 @@
 //! The properties that a subject is held to: one file each, with its sentence and its check.
 //!
 //! The checks are called by the model, which knows what ought to be; a check compares that with
-//! what was seen and says so in a [`Violation`](crate::model::Violation). Property 20 to 22 of the
-//! oracle (power cuts) are not among them yet.
+//! what was seen and says so in a [`Violation`](crate::model::Violation). Property 20 and 21 of
+//! the oracle (power cuts) are not among them yet.
 
 pub(crate) mod answers_exact;
+pub(crate) mod bitmap_honest;
 pub(crate) mod copy_minimal;
 pub(crate) mod deterministic;
 pub(crate) mod dirty_precise;
@@ -86,6 +87,8 @@ properties! {
     DirtyRecovers = "dirty-recovers" in dirty_recovers,
     /// No backup copies what is neither dirty nor forced by rounding.
     CopyMinimal = "copy-minimal" in copy_minimal,
+    /// A bitmap that outlived a restart is true, or says that it is not.
+    BitmapHonest = "bitmap-honest" in bitmap_honest,
     /// Jobs move along allowed edges and end once.
     JobLifecycle = "job-lifecycle" in job_lifecycle,
     /// Transactions and groups happen as one or not at all.

@@ -72,6 +72,8 @@ refusals! {
     GranularityTooLarge = "granularity-too-large",
     /// `Can't store persistent bitmaps to %: Operation not supported`
     CannotPersist = "cannot-persist",
+    /// `Can't make bitmap '%' persistent in '%': %`, for one that the image cannot hold
+    BitmapTooLarge = "bitmap-too-large",
     /// `Bitmap '%' is currently in use by another operation and cannot be used`
     BitmapBusy = "bitmap-busy",
     /// `Bitmap '%' is readonly and cannot be modified`

@@ -8,7 +8,7 @@ use blkproof::spec::step::{
 };
 use blkproof::spec::{
     Action, At, BitmapName, ByteRange, Format, ImageName, JobEnd, JobEvent, JobName, Length,
-    Offset, Reply, Scenario, Status, StepNumber, Tag,
+    Offset, Reply, Scenario, Setup, Status, StepNumber, Tag,
 };
 use blkproof::{Subject, text};
 use blkproof_engine::Engine;
@@ -85,6 +85,17 @@ impl Bench {
         self.engine = Engine::new();
         let store = self.store.subject_handle();
         self.engine.open(store, &self.scenario.setup).unwrap();
+    }
+
+    /// Opens another engine on the same store without closing the one that has it open.
+    pub(crate) fn kill(&mut self) {
+        self.engine = Engine::new();
+        let store = self.store.subject_handle();
+        self.engine.open(store, &self.scenario.setup).unwrap();
+    }
+
+    pub(crate) fn setup(&self) -> &Setup {
+        &self.scenario.setup
     }
 
     pub(crate) fn run_to_end(&mut self) {

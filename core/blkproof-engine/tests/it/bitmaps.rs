@@ -28,7 +28,7 @@ fn additions_are_refused_for_their_reasons() {
     on_disk(
         "1M",
         "qcow2",
-        "bitmap add drive0 b persistent expect=refused(unsupported)",
+        "bitmap add drive0 b persistent\ncheck bitmap drive0 b persistent=yes count=0",
     );
 }
 

@@ -18,6 +18,8 @@ mod inspector;
 
 mod jobs;
 
+mod persistence;
+
 mod start;
 
 mod transactions;

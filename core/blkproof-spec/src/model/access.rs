@@ -37,6 +37,10 @@ pub struct BitmapView<'a> {
     pub busy: bool,
     /// Whether it, or its successor, records writes.
     pub recording: bool,
+    /// Whether it is stored in the image.
+    pub persistent: bool,
+    /// Whether it was not stored properly, so that it can only be removed.
+    pub inconsistent: bool,
     /// The bytes of the granules that have to be dirty.
     pub dirty: u64,
 }
@@ -84,6 +88,8 @@ impl Model {
                 granularity: bitmap.granularity,
                 busy: bitmap.busy(),
                 recording: bitmap.recording(),
+                persistent: bitmap.persistent,
+                inconsistent: bitmap.inconsistent,
                 dirty: bitmap.track.must.total(),
             })
         })

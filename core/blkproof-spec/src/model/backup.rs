@@ -5,12 +5,13 @@ use super::bitmaps::{Base, Owner};
 use super::images::{Absent, Contents, Image, ImageId, Presence, Value};
 use super::jobs::{Errors, Job, Pause, Point};
 use super::judgement::{About, Fact, Judgement, Observation};
+use super::persistence::judge_refusal;
 use super::plan::{Plan, PlannedTarget, Refused};
 use super::ranges::RangeSet;
 use crate::event::JobEvent;
 use crate::geometry::Format;
 use crate::name::{ImageName, JobName};
-use crate::property::{answers_exact, refusal_harmless};
+use crate::property::answers_exact;
 use crate::reply::{Refusal, Reply};
 use crate::status::{IoStatus, JobState};
 use crate::step::{Backup, BitmapMode, StepNumber, Sync, TargetMode};
@@ -52,7 +53,7 @@ impl Model {
                     *name == backup.target || self.target_reaches(backup, name)
                 });
                 if !by_fault {
-                    refusal_harmless::check(&refused.why, seen.reply, out);
+                    judge_refusal(&refused.why, seen.reply, out);
                 }
                 self.refuse_backup(backup, refused, by_fault);
                 self.scope.refused = true;

@@ -129,6 +129,14 @@ impl Track {
     }
 }
 
+/// Whether the image's file has a bitmap, true or flagged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stored {
+    No,
+    Unknown,
+    Yes,
+}
+
 /// A dirty bitmap.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Bitmap {
@@ -138,6 +146,10 @@ pub(crate) struct Bitmap {
     pub(crate) granularity: u64,
     pub(crate) persistent: bool,
     pub(crate) inconsistent: bool,
+    pub(crate) stored: Stored,
+    /// It outlived an end that went wrong: it may be true or inconsistent or, unless it has to be
+    /// in the file, gone. What is seen of it next tells.
+    pub(crate) open: bool,
     /// Its bits; while it is busy, as they were when the job froze them.
     pub(crate) track: Track,
     /// What records in its place while a job holds it.

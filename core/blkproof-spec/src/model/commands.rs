@@ -1,12 +1,13 @@
 //! Commands to bitmaps, disks and images: when they are refused, and what they do.
 
 use super::Model;
-use super::bitmaps::{Bitmap, Track};
+use super::bitmaps::{Bitmap, Stored, Track};
 use super::images::Value;
 use super::judgement::{About, Fact, Judgement, Observation};
 use super::names::{Refusals, Resolved};
+use super::persistence::{fits_in_file, judge_refusal};
 use crate::geometry::Format;
-use crate::property::{answers_exact, errors_caused, refusal_harmless};
+use crate::property::{answers_exact, errors_caused};
 use crate::reply::{Refusal, Reply};
 use crate::scenario::Role;
 use crate::step::{At, BitmapCommand, BitmapStep};
@@ -48,7 +49,7 @@ impl Model {
         }
         match why {
             Some(why) if !why.or_done || matches!(seen.reply, Reply::Refused(_)) => {
-                refusal_harmless::check(&why, seen.reply, out);
+                judge_refusal(&why, seen.reply, out);
                 self.scope.refused = true;
                 false
             }
@@ -85,6 +86,8 @@ impl Model {
         let why = self.refuse_bitmap(step);
         if self.admit_command(why, seen, out) {
             self.apply_bitmap(step);
+        } else {
+            self.doubt_file(step);
         }
     }
 
@@ -152,7 +155,13 @@ impl Model {
         if self.bitmap_index(&found.owner(), &step.name).is_some() {
             return Some(Refusal::BitmapExists);
         }
-        (step.name.as_str().len() > BITMAP_NAME_MAX).then_some(Refusal::BitmapNameTooLong)
+        if step.name.as_str().len() > BITMAP_NAME_MAX {
+            return Some(Refusal::BitmapNameTooLong);
+        }
+        let geometry = self.images.get(found.disk).geometry;
+        let granularity = granularity.unwrap_or(geometry.default_granularity());
+        let fits = fits_in_file(geometry.size.0, granularity.0);
+        (persistent && !fits).then_some(Refusal::BitmapTooLarge)
     }
 
     /// Returns the index of a merge's source, or why it cannot be one.
@@ -205,6 +214,8 @@ impl Model {
                 granularity: granularity.0,
                 persistent: *persistent,
                 inconsistent: false,
+                stored: Stored::No,
+                open: false,
                 track: Track::new(!disabled, moment, size),
                 successor: None,
                 removed: false,
@@ -329,6 +340,9 @@ impl Model {
                 Format::Qcow2 => why,
                 Format::Raw => why.or_done(),
             });
+        }
+        if self.has_inconsistent(disk) {
+            return Some(Refusal::BitmapInconsistent.into());
         }
         let most = size_max(geometry.format, geometry.cluster.0);
         (size.0 > most).then(|| Refusal::SizeTooLarge.into())

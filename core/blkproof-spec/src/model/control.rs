@@ -245,7 +245,7 @@ impl Model {
             }
         }
         self.abandon();
-        self.bitmaps.retain(|bitmap| bitmap.persistent);
+        self.keep_stored(seen);
     }
 }
 

@@ -6,8 +6,8 @@ use super::jobs::Pause;
 use super::judgement::{About, Fact, Judgement};
 use super::ranges::RangeSet;
 use crate::property::{
-    answers_exact, dirty_precise, dirty_recovers, dirty_sound, errors_caused, job_lifecycle,
-    pause_exact, refusal_harmless, transaction_atomic,
+    Property, answers_exact, bitmap_honest, dirty_precise, dirty_recovers, dirty_sound,
+    errors_caused, job_lifecycle, pause_exact, refusal_harmless, transaction_atomic,
 };
 use crate::status::{BitmapStatus, JobState, JobStatus, Status};
 use crate::units::{ByteRange, Length};
@@ -94,6 +94,7 @@ impl Model {
                 answers_exact::check(about, "report", Fact::Nothing, Fact::Otherwise, out);
             }
         }
+        self.settle_open(status);
         for index in 0..self.bitmaps.len() {
             let Owner::Disk(disk) = self.bitmaps[index].owner else {
                 continue;
@@ -130,12 +131,16 @@ impl Model {
         let bitmap = &self.bitmaps[index];
         let key = (bitmap.owner.clone(), bitmap.name.clone());
         let recovered = self.scope.recovered.contains(&key);
+        let came_back = self.scope.restarted && bitmap.persistent;
         let stopped = self
             .jobs
             .iter()
             .find(|job| job.pause == Pause::Error && job.bitmap.as_ref() == Some(&key));
         for index in first..out.violations.len() {
             let found = out.violations[index].clone();
+            if came_back && found.property == Property::DirtySound {
+                bitmap_honest::short(&found, out);
+            }
             if recovered {
                 dirty_recovers::changed(&found, out);
             }
@@ -153,6 +158,11 @@ impl Model {
         };
         judge_flags(bitmap, seen, &about, out);
         if bitmap.inconsistent {
+            if !seen.inconsistent {
+                bitmap_honest::shown(&about, out);
+            }
+            let nothing = Length(0);
+            answers_exact::same(&about, "count", nothing, seen.count, Fact::Bytes, out);
             return;
         }
         let (least, most) = bitmap.track.count();

@@ -6,6 +6,8 @@ mod contents;
 
 mod jobs;
 
+mod persistence;
+
 mod refusals;
 
 use super::{Judgement, Model, Observation};

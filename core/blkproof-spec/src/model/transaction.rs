@@ -5,6 +5,7 @@ use super::backup::Company;
 use super::images::{ImageId, Presence};
 use super::judgement::{About, Fact, Judgement, Observation};
 use super::names::Refusals;
+use super::persistence::judge_refusal;
 use crate::name::JobName;
 use crate::property::{answers_exact, refusal_harmless};
 use crate::reply::{Refusal, Reply};
@@ -82,10 +83,11 @@ impl Model {
             && !by_fault
             && !unknown
         {
-            refusal_harmless::check(&why, seen.reply, out);
+            judge_refusal(&why, seen.reply, out);
         }
         self.scope.refused = true;
         self.bitmaps = bitmaps;
+        self.doubt_removed(actions);
         let rolled_back = self.jobs.drain(jobs..).map(|job| job.name);
         self.scope.rolled_back.extend(rolled_back);
         self.points.truncate(points);

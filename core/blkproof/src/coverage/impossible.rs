@@ -18,7 +18,7 @@ pub fn impossible(cell: Cell) -> Option<&'static str> {
 
 type Rule = (fn(Cell) -> bool, &'static str);
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     (
         |cell| cell.fault == Fault::Silent,
         "a run is of no account from the first fault on that reports nothing",
@@ -48,8 +48,12 @@ const RULES: [Rule; 17] = [
         "a command to a job is done or refused",
     ),
     (
-        |cell| is_bitmap(cell.step) && matches!(cell.answer, Answer::Failed | Answer::Pending),
-        "a bitmap command is done or refused",
+        |cell| is_bitmap(cell.step) && cell.answer == Answer::Pending,
+        "a bitmap command is over when it is answered",
+    ),
+    (
+        |cell| is_bitmap(cell.step) && !stores(cell.step) && cell.answer == Answer::Failed,
+        "only the removal of a stored bitmap asks anything of an image",
     ),
     (
         |cell| is_work(cell.step) && cell.status == Status::NoJob && cell.answer != Answer::Refused,
@@ -111,6 +115,11 @@ fn is_error(fault: Fault) -> bool {
 
 fn is_verb(step: Step) -> bool {
     (Step::Pause..=Step::SetSpeed).contains(&step)
+}
+
+/// Tells whether a bitmap command may have to change what the image stores.
+fn stores(step: Step) -> bool {
+    step == Step::BitmapRemove
 }
 
 fn is_bitmap(step: Step) -> bool {

@@ -69,6 +69,8 @@ pub(super) struct Bitmap {
     /// The image on which its next incremental stands.
     pub(super) base: Option<Label>,
     pub(super) disabled: bool,
+    /// It outlives a restart.
+    pub(super) persistent: bool,
 }
 
 /// A job that may not be over.

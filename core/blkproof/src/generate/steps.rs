@@ -89,7 +89,7 @@ fn release(account: &mut Account) {
 fn restart(account: &mut Account) {
     release(account);
     for disk in &mut account.disks {
-        disk.bitmaps.clear();
+        disk.bitmaps.retain(|bitmap| bitmap.persistent);
     }
     account.jobs.clear();
     account.requests.clear();

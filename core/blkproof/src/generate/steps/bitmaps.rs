@@ -9,28 +9,11 @@ use crate::generate::label::Label;
 
 /// Adds a bitmap command.
 pub(super) fn command(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
-    if account.disks[disk].is_qcow2() && choices.chance(1) {
-        return stored(account, disk);
-    }
     let step = match known(account, disk, choices) {
         Some(bitmap) if !choices.chance(12) => change(account, disk, bitmap, choices),
         _ => add(account, disk, None, choices),
     };
     account.push(Action::Bitmap(step));
-}
-
-/// Asks for a bitmap that is stored, without counting on it: not every engine stores bitmaps.
-fn stored(account: &mut Account, disk: usize) {
-    let name = account.fresh("stored").bitmap();
-    account.push(Action::Bitmap(BitmapStep {
-        at: At::Node(account.disks[disk].name.image()),
-        name,
-        command: BitmapCommand::Add {
-            granularity: None,
-            persistent: true,
-            disabled: false,
-        },
-    }));
 }
 
 /// Returns one of the disk's bitmaps that no job holds; now and then one that a job holds.
@@ -55,15 +38,18 @@ pub(super) fn add(
     let is_large = account.disks[disk].geometry.size.0 > u64::from(u32::MAX);
     let granularity = choices.chance(30).then(|| granularity(is_large, choices));
     let disabled = choices.chance(8);
+    let persistent = account.disks[disk].is_qcow2() && choices.chance(30);
     let known = &mut account.disks[disk];
     known.bitmaps.push(Bitmap {
         name,
         base: base.or(known.last_full),
         disabled,
+        persistent,
     });
     let is_source = account.is_source(disk);
     let known = &account.disks[disk];
-    // By device name, a bitmap added during a job would be the filter's and go with it.
+    // By device name, a bitmap added during a job would be the filter's and go with it, or be
+    // refused if it is to be stored.
     let at = if is_source && !choices.chance(20) {
         At::Node(known.name.image())
     } else {
@@ -74,7 +60,7 @@ pub(super) fn add(
         name: name.bitmap(),
         command: BitmapCommand::Add {
             granularity,
-            persistent: false,
+            persistent,
             disabled,
         },
     }

@@ -1,0 +1,121 @@
+//! Bitmaps that outlive the engine: read from an image that is opened, stored when it is closed.
+//!
+//! While an image is open its bitmaps are flagged in the file. What is not stored at the end, for
+//! whatever reason, stays flagged, and is inconsistent from then on.
+
+use blkproof_device::IoError;
+use blkproof_qcow2::{NewBitmap, Qcow2Error, StoredBitmap};
+use blkproof_spec::{BitmapName, Length, Refusal};
+
+use crate::bitmap::Bitmap;
+use crate::bugs::Bugs;
+use crate::image::Stored;
+use crate::machine::Machine;
+use crate::node::{Node, Place};
+use crate::stop::Stop;
+
+impl Node {
+    /// Takes in the bitmaps that are stored in the image, and flags them there.
+    pub(crate) fn load_bitmaps(&mut self, bugs: Bugs) -> Result<(), Refusal> {
+        let Some(stored) = self.image.stored.clone() else {
+            return Ok(());
+        };
+        let mut stored = stored.device();
+        let all: Vec<_> = stored.bitmaps().collect();
+        for found in all {
+            let bitmap = self.load(&mut stored, &found, bugs)?;
+            self.bitmaps.push(bitmap);
+        }
+        stored.mark_bitmaps().map_err(|error| unreadable(&error))
+    }
+
+    fn load(
+        &self,
+        stored: &mut Stored,
+        found: &StoredBitmap,
+        bugs: Bugs,
+    ) -> Result<Bitmap, Refusal> {
+        let name = BitmapName::new(&found.name);
+        let enabled = found.enabled && !found.in_use;
+        let mut bitmap = Bitmap::new(name, found.granularity.0, enabled, self.size, bugs);
+        bitmap.persistent = true;
+        bitmap.inconsistent = found.in_use;
+        if !found.in_use {
+            let runs = stored.read_bitmap(&found.name);
+            let runs = runs.map_err(|error| unreadable(&error))?;
+            for (start, end) in runs.unwrap_or_default() {
+                bitmap.dirty.insert(start, end);
+            }
+        }
+        Ok(bitmap)
+    }
+
+    /// Stores the bitmaps in the image, which is about to be closed: all of them or, where a
+    /// request fails or would have to wait, none. One that the image cannot hold any more is left
+    /// out.
+    pub(crate) fn store_bitmaps(&mut self) {
+        let Some(stored) = &self.image.stored else {
+            return;
+        };
+        let size = Length(self.size);
+        let bitmaps = self.bitmaps.iter().filter(|bitmap| {
+            let fits = Stored::can_store_bitmap(size, Length(bitmap.granularity));
+            bitmap.persistent && !bitmap.inconsistent && fits
+        });
+        let bitmaps: Vec<(&Bitmap, Vec<(u64, u64)>)> = bitmaps
+            .map(|bitmap| (bitmap, bitmap.dirty.iter().collect()))
+            .collect();
+        let new = bitmaps.iter().map(|(bitmap, runs)| NewBitmap {
+            name: bitmap.name.as_str(),
+            granularity: Length(bitmap.granularity),
+            enabled: bitmap.enabled,
+            runs,
+        });
+        let new: Vec<_> = new.collect();
+        let _flagged = stored.device().store_bitmaps(&new);
+    }
+}
+
+impl Machine {
+    /// Refuses a bitmap that the image at a place could not hold.
+    pub(crate) fn check_storable(
+        &mut self,
+        place: Place,
+        granularity: Length,
+    ) -> Result<(), Refusal> {
+        let node = &self.nodes[place.node()];
+        if node.is_target() {
+            return Err(Refusal::Unsupported);
+        }
+        let stored = node.bitmaps.iter().filter(|bitmap| bitmap.persistent);
+        let full = stored.count() as u64 >= Stored::MAX_BITMAPS;
+        // As in QEMU, a disk without a byte is found out when the bitmap is to be stored.
+        let size = Length(node.size.max(1));
+        if node.image.stored.is_none() || full || !Stored::can_store_bitmap(size, granularity) {
+            return Err(Refusal::BitmapTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Removes a bitmap from the file, if it is stored there.
+    pub(crate) fn unstore(&mut self, place: Place, name: &BitmapName) -> Result<(), Stop> {
+        let persistent = self.bitmap_at(place, name)?.persistent;
+        let node = &self.nodes[place.node()];
+        let Some(stored) = node.image.stored.as_ref().filter(|_| persistent) else {
+            return Ok(());
+        };
+        let removed = stored.device().remove_bitmap(name.as_str());
+        removed.map_err(|error| match error {
+            Qcow2Error::Io(error) => Stop::from(error),
+            _ => Refusal::ImageUnreadable.into(),
+        })?;
+        Ok(())
+    }
+}
+
+fn unreadable(error: &Qcow2Error) -> Refusal {
+    match error {
+        Qcow2Error::Io(IoError::Wait(_)) => Refusal::CannotDrain,
+        _ => Refusal::ImageUnreadable,
+    }
+}

@@ -1,0 +1,202 @@
+//! Bitmaps that outlive the subject: what may be seen of them after a restart.
+
+use super::{K, M, Stage, bitmap, disk, finish, firing, increment, report, write};
+use crate::errno::Errno;
+use crate::fault::IoType;
+use crate::model::Observation;
+use crate::property::Property::{
+    self, AnswersExact, BitmapHonest, DirtyPrecise, DirtySound, RefusalHarmless,
+};
+use crate::reply::{Refusal, Reply};
+use crate::status::{BitmapStatus, Status};
+use crate::step::{Action, BitmapCommand};
+use crate::units::{ByteRange, Length};
+
+fn add(persistent: bool) -> Action {
+    bitmap(
+        "b",
+        BitmapCommand::Add {
+            granularity: None,
+            persistent,
+            disabled: false,
+        },
+    )
+}
+
+fn stage(persistent: bool) -> Stage {
+    let mut stage = Stage::new(vec![disk("d", 64 * M)]);
+    stage.done(&add(persistent), &[]);
+    stage.done(&write(M, 128 * K), &[]);
+    stage
+}
+
+/// Shows a restart with what is reported after it; `struck` by an error or not.
+fn restart(stage: &mut Stage, seen: Vec<BitmapStatus>, struck: bool) -> Vec<Property> {
+    let status = Status {
+        bitmaps: seen,
+        jobs: Vec::new(),
+    };
+    let fired = [firing("d", IoType::Write, Errno::EIO)];
+    let seen = Observation {
+        status: Some(&status),
+        fired: if struck { &fired } else { &[] },
+        ..Observation::of(Reply::Done)
+    };
+    stage.show(&Action::Restart, &seen);
+    stage.broken()
+}
+
+fn dirty(start: u64, len: u64) -> BitmapStatus {
+    BitmapStatus {
+        persistent: true,
+        ..report(&[ByteRange::new(start, len)])
+    }
+}
+
+fn inconsistent() -> BitmapStatus {
+    BitmapStatus {
+        persistent: true,
+        inconsistent: true,
+        recording: false,
+        ..report(&[])
+    }
+}
+
+#[test]
+fn what_is_stored_comes_back_exactly() {
+    assert_eq!(
+        restart(&mut stage(true), vec![dirty(M, 128 * K)], false),
+        []
+    );
+    let short = restart(&mut stage(true), vec![dirty(M, 64 * K)], false);
+    assert_eq!(short, [DirtySound, BitmapHonest]);
+    let long = restart(&mut stage(true), vec![dirty(M, 192 * K)], false);
+    assert_eq!(long, [DirtyPrecise]);
+    let lost = restart(&mut stage(true), vec![inconsistent()], false);
+    assert!(lost.contains(&AnswersExact), "{lost:?}");
+    assert_eq!(restart(&mut stage(true), vec![], false), [AnswersExact]);
+    assert_eq!(restart(&mut stage(false), vec![], false), []);
+    let ghost = restart(&mut stage(false), vec![dirty(M, 128 * K)], false);
+    assert_eq!(ghost, [AnswersExact]);
+}
+
+#[test]
+fn where_storing_may_have_failed_all_that_is_honest_is_accepted() {
+    for seen in [vec![], vec![inconsistent()], vec![dirty(M, 128 * K)]] {
+        assert_eq!(restart(&mut stage(true), seen, true), []);
+    }
+    let short = restart(&mut stage(true), vec![dirty(M, 64 * K)], true);
+    assert_eq!(short, [DirtySound, BitmapHonest]);
+    // A bitmap that is in the file is flagged there, whatever becomes of it.
+    let mut stored = stage(true);
+    assert_eq!(restart(&mut stored, vec![dirty(M, 128 * K)], false), []);
+    assert_eq!(restart(&mut stored, vec![], true), [AnswersExact]);
+}
+
+#[test]
+fn what_is_inconsistent_is_refused_and_removed() {
+    let mut stage = stage(true);
+    assert_eq!(restart(&mut stage, vec![inconsistent()], true), []);
+    let refused = Observation::of(Reply::Refused(Refusal::BitmapInconsistent));
+    let size = |size| Action::Resize {
+        at: super::device("d"),
+        size: Length(size),
+    };
+    let commands = [
+        bitmap("b", BitmapCommand::Clear),
+        bitmap("b", BitmapCommand::Enable),
+        size(32 * M),
+    ];
+    for command in &commands {
+        stage.show(command, &refused);
+        assert_eq!(stage.broken(), []);
+        let mut trusting = Stage {
+            model: stage.model.clone(),
+            number: 9,
+            said: super::Judgement::default(),
+        };
+        trusting.show(command, &Observation::of(Reply::Done));
+        assert_eq!(trusting.broken(), [BitmapHonest, RefusalHarmless]);
+    }
+    stage.show(&finish(increment("t")), &refused);
+    assert_eq!(
+        stage.report(dirty(M, 128 * K))[..2],
+        [AnswersExact, BitmapHonest]
+    );
+    stage.done(&bitmap("b", BitmapCommand::Remove), &[]);
+    stage.done(&size(32 * M), &[]);
+    stage.done(&add(true), &[]);
+}
+
+/// Without reports, the first command that asks for the bitmap tells what became of it.
+#[test]
+fn answers_tell_what_no_report_told() {
+    let hidden = || {
+        let mut stage = stage(true);
+        let fired = [firing("d", IoType::Write, Errno::EIO)];
+        let seen = Observation {
+            fired: &fired,
+            ..Observation::of(Reply::Done)
+        };
+        stage.show(&Action::Restart, &seen);
+        stage
+    };
+    let clear = bitmap("b", BitmapCommand::Clear);
+    for (answer, then) in [
+        (Reply::Done, Reply::Done),
+        (
+            Reply::Refused(Refusal::BitmapInconsistent),
+            Reply::Refused(Refusal::BitmapInconsistent),
+        ),
+        (
+            Reply::Refused(Refusal::NoSuchBitmap),
+            Reply::Refused(Refusal::NoSuchBitmap),
+        ),
+    ] {
+        let mut stage = hidden();
+        for answer in [answer, then] {
+            stage.show(&clear, &Observation::of(answer));
+            assert_eq!(stage.broken(), []);
+        }
+        let other = match answer {
+            Reply::Done => Reply::Refused(Refusal::BitmapInconsistent),
+            _ => Reply::Done,
+        };
+        stage.show(&clear, &Observation::of(other));
+        assert!(!stage.broken().is_empty());
+    }
+    let mut stage = hidden();
+    stage.done(&add(true), &[]);
+    assert_eq!(
+        stage.report(BitmapStatus {
+            persistent: true,
+            ..report(&[])
+        }),
+        []
+    );
+}
+
+#[test]
+fn a_bitmap_that_no_file_holds_is_refused_or_lost() {
+    let mut stage = Stage::new(vec![disk("d", 8 << 40)]);
+    let fine = bitmap(
+        "b",
+        BitmapCommand::Add {
+            granularity: Some(Length(K)),
+            persistent: true,
+            disabled: false,
+        },
+    );
+    let refused = Observation::of(Reply::Refused(Refusal::BitmapTooLarge));
+    stage.show(&fine, &refused);
+    assert_eq!(stage.broken(), []);
+    stage.show(&fine, &Observation::of(Reply::Done));
+    assert_eq!(stage.broken(), [RefusalHarmless]);
+    let mut stage = self::stage(true);
+    let size = Action::Resize {
+        at: super::device("d"),
+        size: Length(0),
+    };
+    stage.done(&size, &[]);
+    assert_eq!(restart(&mut stage, vec![], false), []);
+}
