@@ -14,7 +14,7 @@ use blkproof_spec::{ImageName, Layer as Side, Length, Millis, Place, RuleName, T
 
 use crate::block_device::{BlockDevice, Wait};
 use crate::desk::Desk;
-use crate::handle::{AboveFormat, Handle, Plain, Shared};
+use crate::handle::{AboveFormat, Handle, Plain, Shared, Version};
 use crate::layer::{Layer, RuleCount};
 use crate::media::{Media, Memory};
 use crate::mem_disk::MemDisk;
@@ -40,6 +40,8 @@ struct Inner<M: Media> {
     tracing: bool,
     /// How many rules were ever installed.
     rules: u64,
+    /// How many devices there ever were.
+    devices: u64,
 }
 
 /// What belongs to a name.
@@ -90,6 +92,7 @@ impl FaultStore<Memory> {
             images: images.collect(),
             tracing: inner.tracing,
             rules: inner.rules,
+            devices: inner.devices,
         };
         Self {
             inner: Arc::new(Mutex::new(copy)),
@@ -114,6 +117,7 @@ impl<M: Media> FaultStore<M> {
             images: BTreeMap::new(),
             tracing: false,
             rules: 0,
+            devices: 0,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -247,6 +251,13 @@ impl<M: Media> FaultStore<M> {
         Ok(slot.counters)
     }
 
+    /// Returns the version of a device's contents.
+    pub fn version(&self, name: &ImageName) -> Result<Version, StoreError> {
+        let device = self.lock().device(name, &self.desk)?;
+        let slot = device.lock();
+        Ok(slot.version)
+    }
+
     /// Switches the trace, which is off at first, on or off.
     pub fn set_tracing(&self, tracing: bool) {
         let mut inner = self.lock();
@@ -310,6 +321,8 @@ impl<M: Media> Inner<M> {
             layer.set_tracing(true);
         }
         let device = Shared::new(disk, layer, desk);
+        self.devices += 1;
+        device.lock().version.device = self.devices;
         image.device = Some(Arc::clone(&device));
         device
     }

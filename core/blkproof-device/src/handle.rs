@@ -24,10 +24,27 @@ pub(crate) struct Shared<D> {
 pub(crate) struct Slot<D> {
     pub(crate) disk: D,
     pub(crate) counters: Counters,
+    pub(crate) version: Version,
     layer: Option<Box<Layer>>,
 }
 
+/// Which device of its store it is, and how often it may have changed: while a name's version stays
+/// the same, so does everything that can be read of it.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Version {
+    /// Different for the devices of a name that came about one after the other.
+    pub device: u64,
+    /// Grows with every request but reads and queries, whoever makes it.
+    pub changes: u64,
+}
+
 impl<D> Slot<D> {
+    /// Returns the disk for a request that may change it.
+    fn changing(&mut self) -> &mut D {
+        self.version.changes += 1;
+        &mut self.disk
+    }
+
     /// Tells whether a request is known to go to the device as it is.
     #[inline]
     fn is_calm(&self, kind: IoType, range: ByteRange) -> bool {
@@ -67,6 +84,7 @@ impl<D> Shared<D> {
             slot: Mutex::new(Slot {
                 disk,
                 counters: Counters::default(),
+                version: Version::default(),
                 layer: None,
             }),
         };
@@ -92,7 +110,9 @@ impl<D> Shared<D> {
     pub(crate) fn fork(&self, desk: &Desk, copy: impl FnOnce(&D) -> D) -> Arc<Self> {
         let slot = self.lock();
         let fork = Self::new(copy(&slot.disk), slot.layer.clone(), desk);
-        fork.lock().counters = slot.counters;
+        let mut copy = fork.lock();
+        (copy.counters, copy.version) = (slot.counters, slot.version);
+        drop(copy);
         fork
     }
 
@@ -130,6 +150,7 @@ macro_rules! pass {
     ($shared:expr, $kind:ident, $range:expr, $io:expr, |$disk:ident| $plain:expr) => {{
         let mut slot = $shared.lock();
         slot.counters.count(IoType::$kind);
+        slot.version.changes += u64::from(!matches!(IoType::$kind, IoType::Read));
         if slot.is_calm(IoType::$kind, $range) {
             let $disk = &mut slot.disk;
             $plain
@@ -179,7 +200,7 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
 
     fn set_size(&mut self, size: Length) -> IoResult<()> {
         let mut slot = self.0.lock();
-        let result = slot.disk.set_size(size);
+        let result = slot.changing().set_size(size);
         if let Some(layer) = &mut slot.layer {
             layer.resized(Traced::Resize(size), &result, &self.0.desk);
         }
@@ -290,23 +311,23 @@ impl<D: BlockDevice> BlockDevice for Plain<D> {
     }
 
     fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
-        self.0.lock().disk.write_at(offset, data, durability)
+        self.0.lock().changing().write_at(offset, data, durability)
     }
 
     fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()> {
-        self.0.lock().disk.write_compressed(offset, data)
+        self.0.lock().changing().write_compressed(offset, data)
     }
 
     fn write_zeroes(&mut self, range: ByteRange, unmap: bool) -> IoResult<()> {
-        self.0.lock().disk.write_zeroes(range, unmap)
+        self.0.lock().changing().write_zeroes(range, unmap)
     }
 
     fn discard(&mut self, range: ByteRange) -> IoResult<()> {
-        self.0.lock().disk.discard(range)
+        self.0.lock().changing().discard(range)
     }
 
     fn flush(&mut self) -> IoResult<()> {
-        self.0.lock().disk.flush()
+        self.0.lock().changing().flush()
     }
 
     fn size(&self) -> Length {
@@ -314,7 +335,7 @@ impl<D: BlockDevice> BlockDevice for Plain<D> {
     }
 
     fn set_size(&mut self, size: Length) -> IoResult<()> {
-        self.0.lock().disk.set_size(size)
+        self.0.lock().changing().set_size(size)
     }
 
     fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {

@@ -39,6 +39,7 @@ pub use block_device::{BlockDevice, BlockStatus, Durability, IoError, IoResult, 
 pub use fault_store::{FaultStore, MemStore};
 pub use file_disk::FileDisk;
 pub use folder::{Folder, FolderStore};
+pub use handle::Version;
 pub use layer::RuleCount;
 pub use media::{Media, Memory};
 pub use mem_disk::MemDisk;

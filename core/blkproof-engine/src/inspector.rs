@@ -3,7 +3,7 @@
 
 use core::error::Error;
 
-use blkproof::{Images, InspectError, Inspected, Inspector, Soundness};
+use blkproof::{Backing, Images, InspectError, Inspected, Inspector, Soundness};
 use blkproof_qcow2::inspect::{Contents, Found, Layer, Limits, inspect};
 use blkproof_qcow2::probe;
 use blkproof_spec::{ByteRange, Format, ImageName, Length, Offset};
@@ -37,6 +37,20 @@ impl Inspector for ImageInspector {
             format,
         }))
     }
+
+    fn open_alone(
+        &mut self,
+        images: &dyn Images,
+        image: &ImageName,
+        format: Format,
+    ) -> Result<Box<dyn Inspected>, InspectError> {
+        let layer = layer(images, image, Some(format))?;
+        Ok(Box::new(Image {
+            names: vec![image.clone()],
+            contents: Contents::new(vec![layer]),
+            format,
+        }))
+    }
 }
 
 /// Opens an image and its chain, each image before its backing file, with their names.
@@ -54,28 +68,42 @@ fn layers(
                 "the chain of image {image} does not end"
             )));
         }
-        let mut device = images.plain(&name).map_err(message)?;
-        let is_qcow2 = match format {
-            Some(format) => format == Format::Qcow2,
-            None => probe(&mut *device).map_err(|error| InspectError::new(format!("{error:?}")))?,
-        };
-        let layer = if is_qcow2 {
-            Layer::qcow2(device).map_err(message)?
-        } else {
-            Layer::raw(device)
-        };
-        next = layer.backing().map(|backing| {
-            let format = match backing.format.as_deref() {
-                Some("qcow2") => Some(Format::Qcow2),
-                Some("raw") => Some(Format::Raw),
-                _ => None,
-            };
-            (ImageName::new(&backing.name), format)
-        });
+        let layer = layer(images, &name, format)?;
+        next = backing(&layer).map(|backing| (backing.image, backing.format));
         layers.push(layer);
         names.push(name);
     }
     Ok((layers, names))
+}
+
+/// Opens one image.
+fn layer(
+    images: &dyn Images,
+    name: &ImageName,
+    format: Option<Format>,
+) -> Result<Layer, InspectError> {
+    let mut device = images.plain(name).map_err(message)?;
+    let is_qcow2 = match format {
+        Some(format) => format == Format::Qcow2,
+        None => probe(&mut *device).map_err(|error| InspectError::new(format!("{error:?}")))?,
+    };
+    if is_qcow2 {
+        Layer::qcow2(device).map_err(message)
+    } else {
+        Ok(Layer::raw(device))
+    }
+}
+
+/// Returns what an image says about its backing file.
+fn backing(layer: &Layer) -> Option<Backing> {
+    layer.backing().map(|backing| Backing {
+        image: ImageName::new(&backing.name),
+        format: match backing.format.as_deref() {
+            Some("qcow2") => Some(Format::Qcow2),
+            Some("raw") => Some(Format::Raw),
+            _ => None,
+        },
+    })
 }
 
 /// An image with its chain.
@@ -100,6 +128,10 @@ impl Inspected for Image {
 
     fn chain(&self) -> &[ImageName] {
         &self.names
+    }
+
+    fn backing(&self) -> Option<Backing> {
+        self.contents.layers().first().and_then(backing)
     }
 
     fn allocated(&mut self, ranges: &mut Vec<ByteRange>) -> Result<(), InspectError> {

@@ -45,6 +45,27 @@ pub trait Inspector: fmt::Debug {
         image: &ImageName,
         format: Format,
     ) -> Result<Box<dyn Inspected>, InspectError>;
+
+    /// Opens the image without its backing chain: what it does not have itself reads as zeroes.
+    ///
+    /// # Errors
+    ///
+    /// Where the image is not there or cannot be read as what it is said to be.
+    fn open_alone(
+        &mut self,
+        images: &dyn Images,
+        image: &ImageName,
+        format: Format,
+    ) -> Result<Box<dyn Inspected>, InspectError>;
+}
+
+/// What an image says about its backing file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Backing {
+    /// Its name.
+    pub image: ImageName,
+    /// Its format, where the image tells it.
+    pub format: Option<Format>,
 }
 
 /// An image that an inspector has open.
@@ -52,8 +73,11 @@ pub trait Inspected: fmt::Debug {
     /// Returns the size that a guest would see.
     fn size(&self) -> Length;
 
-    /// Returns the names of the images of the chain, the one that was opened first.
+    /// Returns the names of the images that were opened, the top of the chain first.
     fn chain(&self) -> &[ImageName];
+
+    /// Returns what the top image of the chain says about its backing file, if it has one.
+    fn backing(&self) -> Option<Backing>;
 
     /// Adds to `ranges` what the top image of the chain has allocated as data or as zeroes, in
     /// ascending order.

@@ -44,7 +44,7 @@ pub use blkproof_device as device;
 pub use blkproof_spec as spec;
 pub use case::Case;
 pub use check::{Check, check};
-pub use inspect::{Images, InspectError, Inspected, Inspector, Soundness};
+pub use inspect::{Backing, Images, InspectError, Inspected, Inspector, Soundness};
 pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
 pub use report::{Entry, Report, Told, WrongRange};
 pub use run::{Cleanup, Options, Runner, sha256_hex};

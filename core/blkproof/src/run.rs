@@ -20,6 +20,8 @@ mod known;
 
 mod looked;
 
+mod on_top;
+
 mod trace;
 
 mod world;

@@ -18,6 +18,8 @@ mod inspector;
 
 mod jobs;
 
+mod memory;
+
 mod persistence;
 
 mod start;

@@ -366,6 +366,12 @@ impl Contents {
     }
 
     /// Returns the images, the one that was opened first.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Returns the images for change, the one that was opened first.
     pub fn layers_mut(&mut self) -> &mut [Layer] {
         &mut self.layers
     }

@@ -163,6 +163,27 @@ impl Model {
         found.to_vec()
     }
 
+    /// Returns the ranges in which two demands for frozen contents may ask for different ones, in
+    /// ascending order, merged; what a fault left uncertain is among them. `None` where one of the
+    /// two asks for something that is not frozen.
+    #[must_use]
+    pub fn difference(&self, demand: &Demand, other: &Demand) -> Option<Vec<ByteRange>> {
+        let (Some(Source::Frozen(mine)), Some(Source::Frozen(theirs))) =
+            (self.source(demand), self.source(other))
+        else {
+            return None;
+        };
+        let different = mine.difference(theirs);
+        if !self.images.has_cells() {
+            return Some(different);
+        }
+        let mut found: RangeSet = different.into_iter().collect();
+        let uncertain = mine.iter().chain(theirs.iter());
+        let uncertain = uncertain.filter(|run| matches!(run.value, Value::Cell(_)));
+        found.extend(uncertain.map(|run| run.range()));
+        Some(found.to_vec())
+    }
+
     fn source(&self, demand: &Demand) -> Option<Source<'_>> {
         match &demand.against {
             Against::Itself => self.images.find(demand.target.name()).map(Source::Chain),

@@ -280,6 +280,11 @@ impl Images {
         &mut self.cells[id.0 as usize]
     }
 
+    /// Tells whether any contents are, or were, uncertain.
+    pub(crate) fn has_cells(&self) -> bool {
+        !self.cells.is_empty()
+    }
+
     /// Returns how many images there are or were.
     pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.all.len()).expect("a scenario has few images")

@@ -139,6 +139,51 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         out
     }
 
+    /// Returns the ranges in which the two may differ, in ascending order. Where both share their
+    /// runs, which are as they are in both, nothing is looked at.
+    pub(crate) fn difference(&self, other: &Self) -> Vec<ByteRange> {
+        let (mine, theirs) = self.unshared(other);
+        let runs = |map: &Self, chunks: &[usize]| -> Vec<Run<V>> {
+            let chunks = chunks.iter().map(|index| &map.chunks[*index]);
+            chunks.flat_map(|chunk| chunk.iter().copied()).collect()
+        };
+        let (mine, theirs) = (runs(self, &mine), runs(other, &theirs));
+        let mut out = RangeSet::default();
+        uncovered(&mine, &theirs, &mut out);
+        uncovered(&theirs, &mine, &mut out);
+        out.to_vec()
+    }
+
+    /// Returns the indices of the chunks that the two do not share, of each.
+    fn unshared(&self, other: &Self) -> (Vec<usize>, Vec<usize>) {
+        let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+        let (mut i, mut j) = (0, 0);
+        let start = |map: &Self, index: usize| {
+            let chunk = map.chunks.get(index)?;
+            chunk.first().map(|run| run.start)
+        };
+        loop {
+            match (start(self, i), start(other, j)) {
+                (None, None) => return (mine, theirs),
+                (Some(a), Some(b)) if a == b => {
+                    if !Arc::ptr_eq(&self.chunks[i], &other.chunks[j]) {
+                        mine.push(i);
+                        theirs.push(j);
+                    }
+                    (i, j) = (i + 1, j + 1);
+                }
+                (Some(a), b) if b.is_none_or(|b| a < b) => {
+                    mine.push(i);
+                    i += 1;
+                }
+                _ => {
+                    theirs.push(j);
+                    j += 1;
+                }
+            }
+        }
+    }
+
     /// Returns the index of the first chunk that ends at or behind `position`.
     fn chunk_of(&self, position: u64) -> usize {
         self.chunks
@@ -194,6 +239,23 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         for other in joined {
             chunk.extend_from_slice(&other);
         }
+    }
+}
+
+/// Adds what `runs` have and `others` do not have just so; both are in order.
+fn uncovered<V: Copy + PartialEq>(runs: &[Run<V>], others: &[Run<V>], out: &mut RangeSet) {
+    let mut next = 0;
+    for run in runs {
+        while others.get(next).is_some_and(|other| other.end <= run.start) {
+            next += 1;
+        }
+        let mut at = run.start;
+        let overlapping = others[next..].iter().take_while(|o| o.start < run.end);
+        for other in overlapping.filter(|other| other.value == run.value) {
+            out.insert(ByteRange::between(at, other.start.max(at)));
+            at = at.max(other.end);
+        }
+        out.insert(ByteRange::between(at.min(run.end), run.end));
     }
 }
 

@@ -16,6 +16,7 @@ impl Run<'_> {
     pub(super) fn observe(&mut self, number: StepNumber, action: &Action) -> Reply {
         self.buffers.judgement.clear();
         self.buffers.read.clear();
+        self.buffers.looked.pass();
         let Some(reply) = self.carry_out(number, action) else {
             self.take_firings(number);
             self.excuse_restart(action);
@@ -48,6 +49,7 @@ impl Run<'_> {
         self.model
             .observe(number, action, &seen, &mut buffers.judgement);
         self.take_violations();
+        self.buffers.looked.pass();
         self.fulfil_demands(Look::Passing);
         reply
     }
@@ -127,6 +129,7 @@ impl Run<'_> {
         doing: &str,
         call: impl FnOnce(&mut dyn Subject) -> Result<(), SubjectError>,
     ) -> bool {
+        self.buffers.looked.pass();
         let finding = match guarded(|| call(self.subject)) {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => Finding::Subject {

@@ -1,7 +1,7 @@
 //! Fulfilling the model's demands: reading what it wants to see compared.
 
 use blkproof_spec::model::{Demand, Fact, Held, Mismatch, Scope, Target, Violation};
-use blkproof_spec::{At, ByteRange, ImageName};
+use blkproof_spec::{At, ByteRange, Format, ImageName};
 
 use super::Run;
 use super::carry::guarded;
@@ -65,10 +65,10 @@ impl Run<'_> {
         let Some(image) = self.buffers.known.get(name) else {
             return;
         };
-        let Some(inspector) = &mut self.inspector else {
+        if self.inspector.is_none() {
             return;
-        };
-        let (world, known) = (self.world, &self.buffers.known);
+        }
+        let (world, known, format) = (self.world, &self.buffers.known, image.format);
         if self
             .buffers
             .looked
@@ -76,14 +76,26 @@ impl Run<'_> {
         {
             return;
         }
-        let opened = inspector.open(self.world.images(), name, image.format);
-        let result = opened.and_then(|mut image| self.look_at(demand, &mut *image));
+        let result = match self.look_on_top(demand, format) {
+            Ok(false) => self.look_whole(demand, format),
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
+        };
         if let Err(error) = result {
             self.findings.push(Finding::Unsound {
                 image: name.clone(),
                 complaints: vec![error.message],
             });
         }
+    }
+
+    fn look_whole(&mut self, demand: &Demand, format: Format) -> Result<(), InspectError> {
+        let Some(inspector) = &mut self.inspector else {
+            return Ok(());
+        };
+        let name = demand.target.name();
+        let mut image = inspector.open(self.world.images(), name, format)?;
+        self.look_at(demand, &mut *image)
     }
 
     /// Fulfils a demand on an image that the inspector has open.
@@ -105,10 +117,16 @@ impl Run<'_> {
 
     /// Remembers that nothing is wrong with an image, unless its chain leads out of the scenario.
     fn remember(&mut self, demand: &Demand, image: &dyn Inspected) {
-        let (world, known) = (self.world, &self.buffers.known);
-        let chain = image.chain().iter().map(|name| state(world, known, name));
-        if let Some(chain) = chain.collect::<Option<Vec<State>>>() {
-            self.buffers.looked.remember(demand, chain);
+        let (world, buffers) = (self.world, &mut *self.buffers);
+        let mut chain = None;
+        for name in image.chain().iter().rev() {
+            let Some(state) = state(world, &buffers.known, name) else {
+                return;
+            };
+            chain = Some(buffers.looked.link(state, chain));
+        }
+        if let Some(chain) = chain {
+            buffers.looked.remember(demand, chain);
         }
     }
 
@@ -161,6 +179,7 @@ impl Run<'_> {
         self.plan(demand, demand.size.0, &mut ranges);
         let at = At::Device(demand.target.name().clone());
         let mut panic = None;
+        self.buffers.looked.pass();
         let subject = &mut *self.subject;
         self.world.set_quiet(true);
         // The borrow of the subject must not reach into the comparison, which needs the rest.
@@ -206,7 +225,7 @@ impl Run<'_> {
         clip(ranges, within, size);
     }
 
-    fn compare_ranges(
+    pub(super) fn compare_ranges(
         &mut self,
         demand: &Demand,
         ranges: &[ByteRange],
@@ -224,11 +243,11 @@ impl Run<'_> {
     }
 }
 
-fn state(world: &dyn World, known: &Known, name: &ImageName) -> Option<State> {
-    known.get(name).map(|image| State {
+pub(super) fn state(world: &dyn World, known: &Known, name: &ImageName) -> Option<State> {
+    Some(State {
         name: name.clone(),
-        birth: image.birth,
-        changes: world.changes(name),
+        birth: known.get(name)?.birth,
+        version: world.version(name)?,
     })
 }
 

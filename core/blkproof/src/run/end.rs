@@ -1,7 +1,9 @@
 //! The end of a run: everything is brought to an end and looked at for the last time.
 
+use std::collections::BTreeMap;
+
 use blkproof_spec::model::{Demand, ImageReport, Scope, Target};
-use blkproof_spec::{ImageName, StepNumber};
+use blkproof_spec::{Format, ImageName, StepNumber};
 
 use super::compare::Look;
 use super::{Cleanup, Run, Stop};
@@ -62,14 +64,17 @@ impl Run<'_> {
     /// Looks at every image with eyes of our own, now that all are closed: at the contents of the
     /// disks, and at the structure of all.
     fn inspect_images(&mut self, demands: &[Demand]) {
+        // The images whose chains were opened to their ends.
+        let mut opened = BTreeMap::new();
         for name in self.world.names() {
-            let (Some(image), Some(inspector)) =
-                (self.buffers.known.get(&name), &mut self.inspector)
-            else {
+            let Some(image) = self.buffers.known.get(&name) else {
                 continue;
             };
-            let opened = inspector.open(self.world.images(), &name, image.format);
-            let result = opened.and_then(|mut image| {
+            let format = image.format;
+            let Some(image) = self.open_chain(&name, format, &mut opened) else {
+                return;
+            };
+            let result = image.and_then(|mut image| {
                 self.inspect_disk(&name, demands, &mut *image)?;
                 image.soundness()
             });
@@ -79,6 +84,44 @@ impl Run<'_> {
             });
             self.judge_structure(name, found);
         }
+    }
+
+    /// Opens an image with its chain, or without it where nothing but the image itself will be
+    /// looked at and the chain below was opened before. `None` without an inspector.
+    fn open_chain(
+        &mut self,
+        name: &ImageName,
+        format: Format,
+        opened: &mut BTreeMap<ImageName, Format>,
+    ) -> Option<Result<Box<dyn Inspected>, InspectError>> {
+        let inspector = self.inspector.as_mut()?;
+        let images = self.world.images();
+        let known = &self.buffers.known;
+        if known.get(name).is_some_and(|image| !image.is_disk) {
+            let image = match inspector.open_alone(images, name, format) {
+                Ok(image) => image,
+                Err(error) => return Some(Err(error)),
+            };
+            let is_whole = image.backing().is_none_or(|below| {
+                let format = opened.get(&below.image);
+                format.is_some() && format == below.format.as_ref()
+            });
+            if is_whole {
+                opened.insert(name.clone(), format);
+                return Some(Ok(image));
+            }
+        }
+        let image = inspector.open(images, name, format);
+        let chain = image
+            .as_ref()
+            .map(|image| image.chain())
+            .unwrap_or_default();
+        for name in chain {
+            if let Some(image) = known.get(name) {
+                opened.insert(name.clone(), image.format);
+            }
+        }
+        Some(image)
     }
 
     fn inspect_disk(

@@ -1,5 +1,7 @@
 //! Which images there are, of which format and size: what the runner needs to look at them.
 
+use std::collections::BTreeMap;
+
 use blkproof_spec::scenario::Role;
 use blkproof_spec::step::{Action, Backup, TargetMode, TransactionAction};
 use blkproof_spec::{Format, ImageName, Length, Setup};
@@ -8,14 +10,13 @@ use blkproof_spec::{Format, ImageName, Length, Setup};
 /// among them: whether it is there, the store knows.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    images: Vec<Image>,
+    images: BTreeMap<ImageName, Image>,
     /// How often an image came about or changed its size.
     births: u64,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Image {
-    pub(super) name: ImageName,
     pub(super) format: Format,
     pub(super) size: Length,
     /// Whether a guest has it open.
@@ -30,16 +31,18 @@ impl Known {
     }
 
     pub(super) fn get(&self, name: &ImageName) -> Option<&Image> {
-        self.images.iter().find(|image| image.name == *name)
+        self.images.get(name)
     }
 
     pub(super) fn setup(&mut self, setup: &Setup) {
-        self.images.extend(setup.disks.iter().map(|disk| Image {
-            name: disk.name.clone(),
-            format: disk.geometry.format,
-            size: disk.geometry.size,
-            is_disk: disk.role != Role::Image,
-            birth: 0,
+        self.images.extend(setup.disks.iter().map(|disk| {
+            let image = Image {
+                format: disk.geometry.format,
+                size: disk.geometry.size,
+                is_disk: disk.role != Role::Image,
+                birth: 0,
+            };
+            (disk.name.clone(), image)
         }));
     }
 
@@ -51,11 +54,12 @@ impl Known {
                 let size = create.size.or(backing.map(|image| image.size));
                 self.insert(&create.image, create.format, size.unwrap_or_default());
             }
-            Action::Remove { image } => self.images.retain(|known| known.name != *image),
+            Action::Remove { image } => {
+                self.images.remove(image);
+            }
             Action::Resize { at, size } => {
                 self.births += 1;
-                let mut images = self.images.iter_mut();
-                if let Some(image) = images.find(|image| image.name == *at.name()) {
+                if let Some(image) = self.images.get_mut(at.name()) {
                     image.size = *size;
                     image.birth = self.births;
                 }
@@ -93,14 +97,13 @@ impl Known {
     }
 
     fn insert(&mut self, name: &ImageName, format: Format, size: Length) {
-        self.images.retain(|known| known.name != *name);
         self.births += 1;
-        self.images.push(Image {
-            name: name.clone(),
+        let image = Image {
             format,
             size,
             is_disk: false,
             birth: self.births,
-        });
+        };
+        self.images.insert(name.clone(), image);
     }
 }

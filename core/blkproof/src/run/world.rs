@@ -1,8 +1,8 @@
 //! What the runner does with a store, whatever its devices are made of.
 
-use blkproof_device::{FaultStore, Media, RuleCount, Store, TraceEntry};
+use blkproof_device::{FaultStore, Media, RuleCount, Store, TraceEntry, Version};
 use blkproof_spec::fault::Firing;
-use blkproof_spec::{FaultRule, ImageName, IoType, Millis, Place, RuleName, Tag};
+use blkproof_spec::{FaultRule, ImageName, Millis, Place, RuleName, Tag};
 
 use crate::inspect::Images;
 
@@ -19,8 +19,8 @@ pub(super) trait World: Images {
     fn suspended(&self, tags: &mut Vec<Tag>);
     fn drain_ledger(&self, firings: &mut Vec<Firing>);
     fn rule_counts(&self) -> Vec<RuleCount>;
-    /// Returns how often the device was changed since it was made.
-    fn changes(&self, name: &ImageName) -> u64;
+    /// Returns the version of the device's contents, if there is one.
+    fn version(&self, name: &ImageName) -> Option<Version>;
     fn set_tracing(&self, tracing: bool);
     fn drain_trace(&self, entries: &mut Vec<TraceEntry>);
 }
@@ -74,11 +74,8 @@ impl<M: Media> World for FaultStore<M> {
         Self::rule_counts(self)
     }
 
-    fn changes(&self, name: &ImageName) -> u64 {
-        let changing = [IoType::Write, IoType::WriteZeroes, IoType::Discard];
-        self.counters(name).map_or(0, |counters| {
-            changing.iter().map(|kind| counters.of(*kind)).sum()
-        })
+    fn version(&self, name: &ImageName) -> Option<Version> {
+        Self::version(self, name).ok()
     }
 
     fn set_tracing(&self, tracing: bool) {

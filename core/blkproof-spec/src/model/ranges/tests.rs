@@ -98,3 +98,27 @@ fn sets_round_outward_within_the_size() {
     assert!(!rounded.covers(ByteRange::new(65000, 1000)));
     assert!(rounded.overlaps(ByteRange::new(65000, 1000)));
 }
+
+#[test]
+fn two_maps_differ_where_their_arrays_do() {
+    const SIZE: u64 = 4000;
+    let mut numbers = Numbers(7);
+    let mut map = RangeMap::default();
+    for round in 0..200 {
+        let mut other = map.clone();
+        for _ in 0..numbers.below(40) {
+            let range = ByteRange::new(numbers.below(SIZE), 1 + numbers.below(12));
+            let value = u8::try_from(numbers.below(4)).ok();
+            other.splice(range, value.filter(|value| *value < 3));
+        }
+        let naive: RangeSet = (0..SIZE + 12)
+            .filter(|at| map.lookup(*at).0 != other.lookup(*at).0)
+            .map(|at| ByteRange::new(at, 1))
+            .collect();
+        assert_eq!(map.difference(&other), naive.to_vec(), "round {round}");
+        assert_eq!(other.difference(&map), naive.to_vec(), "round {round}");
+        map = other;
+    }
+    assert!(map.chunks.len() > 4, "chunks are shared and split");
+    assert_eq!(map.difference(&map.clone()), []);
+}
