@@ -4,6 +4,7 @@ use core::cell::Cell;
 use std::panic;
 
 use blkproof::coverage::Coverage;
+use blkproof::device::Pool;
 use blkproof::spec::model::{About, Fact, Violation};
 use blkproof::spec::{Property, Scenario};
 use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
@@ -28,11 +29,12 @@ impl Judge {
     pub(crate) fn with_bugs(bugs: Bugs) -> Self {
         let mut traced = Options::default();
         traced.trace = true;
+        let pool = Pool::new();
         Self {
-            once: Runner::new(Options::default()),
-            traced: Runner::new(traced),
+            once: Runner::with_pool(Options::default(), &pool),
+            traced: Runner::with_pool(traced, &pool),
             bugs,
-            again: Runner::new(traced),
+            again: Runner::with_pool(traced, &pool),
         }
     }
 

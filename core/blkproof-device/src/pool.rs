@@ -15,8 +15,9 @@ pub const PAGE: u64 = 4096;
 /// The size of a page as an index into memory.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
-/// How many pages a pool keeps at most: 64 MiB.
-const KEPT_PAGES: usize = 16384;
+/// How many pages a pool keeps at most: 8 MiB, which most scenarios get along with. What a large
+/// one took beyond that goes back, so that a campaign does not hold it for good.
+const KEPT_PAGES: usize = 2048;
 
 /// How many extents a pool keeps at most: as many as the pages it keeps can need when they lie
 /// scattered over small disks.

@@ -127,10 +127,17 @@ impl Runner {
     /// Makes a runner.
     #[must_use]
     pub fn new(options: Options) -> Self {
+        Self::with_pool(options, &Pool::default())
+    }
+
+    /// Makes a runner that takes the memory of its disks from this pool: runners of one thread that
+    /// take turns need one between them.
+    #[must_use]
+    pub fn with_pool(options: Options, pool: &Pool) -> Self {
         Self {
             options,
             coverage: None,
-            pool: Pool::default(),
+            pool: pool.clone(),
             buffers: Buffers::default(),
         }
     }

@@ -369,3 +369,45 @@ fn two_campaigns_do_not_share_a_folder() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// The most memory that a process has held so far, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_memory(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.unwrap().trim().trim_end_matches(" kB");
+    kib.parse().unwrap()
+}
+
+/// Memory follows the largest scenario, not the number of them: a thousand more cases hold no more
+/// but for a larger one among them. What one case leaves behind, 3,000 leave as several MiB.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_cases() {
+    let folder = Folder::new();
+    let args = [
+        "run",
+        "--cases",
+        "1000000",
+        "--jobs",
+        "1",
+        "--profile",
+        "small",
+    ];
+    let mut child = started(&folder, &args);
+    let wait_for = |cases| {
+        let deadline = Instant::now() + Duration::from_secs(300);
+        while cases_written_down(&folder) < cases {
+            assert!(Instant::now() < deadline, "{cases} cases take so long");
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait_for(1000);
+    let early = peak_memory(&child);
+    wait_for(4000);
+    let late = peak_memory(&child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(late <= early + 8 * 1024, "{early} KiB became {late} KiB");
+    assert!(late <= 64 * 1024, "{late} KiB");
+}

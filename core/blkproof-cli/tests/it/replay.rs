@@ -151,3 +151,25 @@ fn any_bytes_are_answered_with_a_place() {
         assert!(ran.err.contains(place), "{bytes:?}\n{}", ran.err);
     }
 }
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_by_its_name_in_every_verb() {
+    let folder = Folder::new();
+    folder.file("corpora/new.blk", "blkproof 2\nentirely new\n");
+    let verbs: [&[&str]; 6] = [
+        &["replay", "corpora"],
+        &["run", "--cases", "1"],
+        &["sweep", "corpora"],
+        &["fmt", "corpora"],
+        &["shrink", "corpora/new.blk"],
+        &["explain", "corpora/new.blk"],
+    ];
+    for verb in verbs {
+        let ran = folder.run(verb).exits(2);
+        assert!(ran.err.contains("corpora/new.blk:1:10"), "{}", ran.err);
+        let said = "the scenario is written for version 2; this blkproof reads version 1";
+        assert!(ran.err.contains(said), "{verb:?}: {}", ran.err);
+    }
+    let kept = folder.text("corpora/new.blk");
+    assert_eq!(kept, "blkproof 2\nentirely new\n");
+}
