@@ -12,6 +12,7 @@ mod failure;
 mod budget;
 mod check;
 mod experiments;
+mod nightly;
 mod qmp;
 
 mod tools;
@@ -31,6 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Check(check::Args),
+    Nightly(nightly::Args),
     Qmp(qmp::Args),
     Experiments(experiments::Args),
 }
@@ -38,6 +40,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Check(args) => check::run(&args),
+        Verb::Nightly(args) => nightly::run(&args),
         Verb::Qmp(args) => qmp::run(&args),
         Verb::Experiments(args) => experiments::run(&args),
     };

@@ -5,16 +5,16 @@ use blkproof::text::Document;
 use blkproof::{Cleanup, Options, Outcome, Report, Runner};
 use blkproof_engine::{Engine, ImageInspector};
 
-/// How many cases of each profile are run; more where `BLKPROOF_CASES` says so.
-const CASES: u64 = 400;
+use crate::cases::cases;
+
+/// How many cases of each profile are run; more where `PROPTEST_CASES` says so.
+const CASES: u32 = 400;
 
 #[test]
 fn engine_and_model_agree() {
     let mut options = Options::default();
     options.cleanup = Cleanup::Always;
-    let cases = std::env::var("BLKPROOF_CASES").map_or(CASES, |count| {
-        count.parse().expect("BLKPROOF_CASES is a number")
-    });
+    let cases = u64::from(cases(CASES));
     let mut runner = Runner::new(options);
     let (mut engine, mut inspector) = (Engine::new(), ImageInspector);
     for profile in Profile::built_in() {

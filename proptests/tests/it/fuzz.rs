@@ -12,16 +12,16 @@ use blkproof::spec::step::{Action, TransactionAction};
 use proptest::prelude::*;
 use proptests::{Target, bitmap_profile, transaction_profile};
 
+use crate::cases::cases;
+
 /// How many inputs each target gets; more where `PROPTEST_CASES` says so.
 const CASES: u32 = 100;
 
 fn config() -> ProptestConfig {
-    let config = ProptestConfig::default();
-    let asked = std::env::var_os("PROPTEST_CASES").is_some();
     ProptestConfig {
-        cases: if asked { config.cases } else { CASES },
+        cases: cases(CASES),
         failure_persistence: None,
-        ..config
+        ..ProptestConfig::default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bugs;
 mod campaign;
+mod cases;
 mod corpora;
 mod exhaustive;
 mod fronts;

@@ -8,6 +8,7 @@ use blkproof_device::{
 use blkproof_spec::{ByteRange, Errno, ImageName, Length, Offset};
 use proptest::prelude::*;
 
+use crate::cases::cases;
 use crate::qemu;
 
 const SPACE: u64 = 1 << 18;
@@ -34,7 +35,7 @@ fn look(disk: &mut dyn BlockDevice) -> (Vec<u8>, Vec<(u64, bool)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(cases(48)))]
 
     #[test]
     fn a_file_does_what_memory_does(

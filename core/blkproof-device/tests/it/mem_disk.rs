@@ -4,6 +4,8 @@ use blkproof_device::{BlockDevice, Durability, MemDisk, Pool, StatusKind};
 use blkproof_spec::{ByteRange, Length, Offset};
 use proptest::prelude::*;
 
+use crate::cases::cases;
+
 const SPACE: u64 = 3 << 18;
 
 #[derive(Clone, Debug)]
@@ -96,7 +98,7 @@ fn assert_same(disk: &mut MemDisk, bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(cases(96)))]
 
     #[test]
     fn a_disk_does_what_a_vector_does(ops in prop::collection::vec(op(), 1..30)) {

@@ -6,6 +6,7 @@ use blkproof_spec::fault::{Effect, Event, Extended, InjectError, IoType, Rule, W
 use blkproof_spec::{ByteRange, Errno, FaultRule, ImageName, Length, RuleName};
 use proptest::prelude::*;
 
+use crate::cases::cases;
 use crate::{program, raw};
 
 /// All that a node remembers: its state, its rules (`None` once deleted) with how often they
@@ -271,7 +272,7 @@ fn judge(rules: &[Rule], deeds: Vec<Deed>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(2000)))]
 
     #[test]
     fn both_interpreters_agree(
@@ -283,7 +284,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(cases(200)))]
 
     #[test]
     fn both_interpreters_agree_on_many_rules(

@@ -9,6 +9,7 @@ use blkproof_qcow2::{BackingName, NewBitmap, Qcow2};
 use blkproof_spec::{Length, Offset};
 use proptest::prelude::*;
 
+use crate::cases::cases;
 use crate::probe::{Change, Failure, Probe};
 use crate::support::{UNMAP, image, noise, options, read, write};
 
@@ -252,9 +253,9 @@ fn shapes() -> impl Strategy<Value = (u64, u64)> {
         .prop_map(|(sectors, bits)| (sectors * 512, 1 << bits))
 }
 
-fn config(cases: u32) -> ProptestConfig {
+fn config(few: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: cases * std::env::var("SOAK").map_or(1, |text| text.parse().unwrap()),
+        cases: cases(few),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

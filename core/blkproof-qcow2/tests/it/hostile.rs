@@ -11,6 +11,7 @@ use blkproof_qcow2::{
 use blkproof_spec::{ByteRange, DiscardMode, ImageName, Length, Offset};
 use proptest::prelude::*;
 
+use crate::cases::cases;
 use crate::support::{UNMAP, disk, image, noise, read, write};
 
 const SMALL: Limits = Limits {
@@ -95,9 +96,9 @@ fn exercise(mut file: MemDisk) {
     }
 }
 
-fn config(cases: u32) -> ProptestConfig {
+fn config(few: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: cases * std::env::var("SOAK").map_or(1, |text| text.parse().unwrap()),
+        cases: cases(few),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -10,6 +10,8 @@ mod basic;
 
 mod bitmaps;
 
+mod cases;
+
 mod events;
 
 mod growth;

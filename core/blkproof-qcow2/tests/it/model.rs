@@ -322,9 +322,9 @@ fn failures() -> impl Strategy<Value = Failure> {
     ]
 }
 
-fn config(cases: u32) -> ProptestConfig {
+fn config(few: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: cases * std::env::var("SOAK").map_or(1, |text| text.parse().unwrap()),
+        cases: crate::cases::cases(few),
         failure_persistence: None,
         ..ProptestConfig::default()
     }
