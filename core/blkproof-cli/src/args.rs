@@ -1,5 +1,6 @@
 //! The arguments, as they are typed.
 
+mod corpus;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,9 @@ use blkproof_engine::Bugs;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use corpus::{
+    CorpusArgs, CorpusCommand, ExportArgs, ImportArgs, MinimiseArgs, PathsArgs,
+};
 pub(crate) use values::{
     BugName, Cases, Color, Jobs, ProfileName, Runs, Seconds, Seed, StrikeName,
 };
@@ -93,6 +97,9 @@ pub(crate) enum Command {
     /// Folders are searched for *.blk files. A file is replaced at once or not at all.
     #[command(after_help = FMT_EXAMPLE)]
     Fmt(FmtArgs),
+    /// Look after folders of scenario files, and exchange them with fuzzers.
+    #[command(after_help = CORPUS_EXAMPLE)]
+    Corpus(CorpusArgs),
     /// List the properties that a backup engine is held to, a sentence each.
     #[command(after_help = PROPERTIES_EXAMPLE)]
     Properties,
@@ -128,6 +135,10 @@ Example:
 const FMT_EXAMPLE: &str = "\
 Example:
   blkproof fmt --check corpora";
+
+const CORPUS_EXAMPLE: &str = "\
+Example:
+  blkproof corpus import fuzz/artifacts/scenario/crash-2f2c1a";
 
 const PROPERTIES_EXAMPLE: &str = "\
 Example:

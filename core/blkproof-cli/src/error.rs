@@ -29,6 +29,12 @@ pub(crate) enum Error {
         asked: String,
         found: Vec<String>,
     },
+    /// Two scenarios would become one input.
+    SameName {
+        path: PathBuf,
+        first: PathBuf,
+        input: PathBuf,
+    },
     /// A file could not be written.
     Unwritable { path: PathBuf, source: io::Error },
     /// Another campaign uses a folder.
@@ -77,6 +83,7 @@ impl Error {
             | Self::Corpus(_)
             | Self::NotAFolder { .. }
             | Self::DoesNotFail { .. }
+            | Self::SameName { .. }
             | Self::FailsOtherwise { .. }
             | Self::NothingToResume { .. }
             | Self::State { .. } => Exit::Input,
@@ -95,6 +102,7 @@ impl Error {
                 Some("scenario files end in .blk; name others one by one")
             }
             Self::DoesNotFail { .. } => Some("`blkproof replay` tells how it ends"),
+            Self::SameName { .. } => Some("export them to folders of their own, or rename one"),
             Self::NotAFolder { .. } => Some("name a folder; it is made when it is needed"),
             Self::InUse { .. } => Some("each campaign needs an --out folder of its own"),
             Self::NothingToResume { .. } => Some("without --resume, a campaign begins anew"),
@@ -144,6 +152,15 @@ impl fmt::Display for Error {
                     f,
                     "{} does not break {asked}; it fails: {found}",
                     path.display()
+                )
+            }
+            Self::SameName { path, first, input } => {
+                write!(
+                    f,
+                    "{} and {} would both become {}",
+                    first.display(),
+                    path.display(),
+                    input.display()
                 )
             }
             Self::Unwritable { path, source } => {
@@ -198,6 +215,7 @@ impl core::error::Error for Error {
             Self::Corpus(error) => error.source(),
             Self::NotAFolder { .. }
             | Self::DoesNotFail { .. }
+            | Self::SameName { .. }
             | Self::FailsOtherwise { .. }
             | Self::InUse { .. }
             | Self::NothingToResume { .. }

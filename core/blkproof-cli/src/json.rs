@@ -2,10 +2,13 @@
 //!
 //! Within one version, fields may be added; none goes away or changes its meaning.
 
+mod corpus;
+
 mod failure;
 
 mod shrunk;
 
+pub(crate) use corpus::{Checked, Exported, Imported, Minimised};
 pub(crate) use failure::{Case, Failure};
 pub(crate) use shrunk::{Explained, Part, Shrunk};
 
@@ -42,6 +45,14 @@ pub(crate) enum Record<'a> {
     Shrunk(Box<Shrunk<'a>>),
     /// A failure whose parts were weighed.
     Explained(Box<Explained>),
+    /// A scenario file that `corpus check` looked at.
+    Checked(Checked<'a>),
+    /// A scenario file that `corpus minimise` weighed.
+    Minimised(Minimised<'a>),
+    /// An input of a fuzzer that became a scenario file.
+    Imported(Imported<'a>),
+    /// A scenario file that became an input for a fuzzer.
+    Exported(Exported<'a>),
     /// What the cases of a run reached.
     Coverage(Coverage),
     /// What a run comes to.

@@ -42,6 +42,8 @@ mod bugs;
 
 mod format;
 
+mod corpus;
+
 mod properties;
 
 mod completions;
@@ -79,6 +81,7 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<Exit, Error> {
         Command::Shrink(args) => shrink::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),
         Command::Fmt(args) => format::run(&args, ui),
+        Command::Corpus(args) => corpus::run(&args, ui),
         Command::Properties => properties::run(ui),
         Command::Completions(args) => completions::run(&args, ui),
     }

@@ -100,7 +100,7 @@ fn corpora_folder(args: &RunArgs) -> Result<Option<PathBuf>, Error> {
     Ok(Some(named.clone()))
 }
 
-fn check_folder(flag: &'static str, path: &Path) -> Result<(), Error> {
+pub(crate) fn check_folder(flag: &'static str, path: &Path) -> Result<(), Error> {
     if path.exists() && !path.is_dir() {
         let path = path.to_owned();
         return Err(Error::NotAFolder { flag, path });

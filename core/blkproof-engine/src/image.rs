@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use blkproof_device::{BlockDevice, IoError, Store, StoreError};
-use blkproof_qcow2::{BackingName, CreateOptions, OpenOptions, Qcow2, Qcow2Error, create};
+use blkproof_qcow2::{
+    BackingName, CreateOptions, OpenOptions, Qcow2, Qcow2Error, create, size_max,
+};
 use blkproof_spec::{DiscardMode, Format, Geometry, ImageName, Length, Offset, Refusal};
 
 use crate::raw::Raw;
@@ -54,6 +56,14 @@ impl Image {
         match &self.device {
             Device::Own(device) => device.size().0,
             Device::Shared(device) => device.size().0,
+        }
+    }
+
+    /// Returns the largest size that the format can express.
+    pub(crate) fn size_max(&self) -> u64 {
+        match self.format {
+            Format::Raw => u64::MAX,
+            Format::Qcow2 => size_max(Length(self.cluster)).0,
         }
     }
 

@@ -166,7 +166,9 @@ impl Machine {
         match result {
             // It has come about; nothing that is left to do can be seen.
             Err(IoError::Wait(_)) if new == size.0 && new != old => Ok(()),
-            Err(IoError::Failed(Errno::EFBIG)) => Err(Refusal::SizeTooLarge.into()),
+            Err(IoError::Failed(Errno::EFBIG)) if size.0 > node.image.size_max() => {
+                Err(Refusal::SizeTooLarge.into())
+            }
             result => result.map_err(Stop::from),
         }
     }

@@ -7,7 +7,7 @@ mod bitmaps;
 mod write;
 
 use blkproof_device::BlockDevice;
-use blkproof_spec::Offset;
+use blkproof_spec::{Length, Offset};
 
 use crate::error::{Feature, Qcow2Error};
 use crate::layout::{Layout, MAX_CLUSTER_BITS, MIN_CLUSTER_BITS};
@@ -24,6 +24,14 @@ pub(crate) const MAX_L1_BYTES: u64 = 32 << 20;
 pub(crate) const MAX_REFTABLE_BYTES: u64 = 8 << 20;
 /// The largest virtual size: offsets stay far from 2^63.
 pub(crate) const MAX_SIZE: u64 = (1 << 63) - (1 << 31);
+
+/// Returns the largest size of an image with clusters of this size: more would take a larger L1
+/// table than may be, or is more than a file can hold.
+#[must_use]
+pub fn size_max(cluster: Length) -> Length {
+    let per_table = (cluster.0 / 8).saturating_mul(cluster.0);
+    Length((MAX_L1_BYTES / 8).saturating_mul(per_table).min(MAX_SIZE))
+}
 
 const V2_LENGTH: usize = 72;
 const V3_LENGTH: usize = 104;

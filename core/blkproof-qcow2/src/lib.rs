@@ -67,5 +67,5 @@ pub use chain::{ChainError, open_chain, probe};
 pub use create::{CreateOptions, create};
 pub use error::{Corruption, Feature, Qcow2Error};
 pub use events::EVENTS_RAISED;
-pub use header::{BackingName, Extension};
+pub use header::{BackingName, Extension, size_max};
 pub use image::{OpenOptions, Qcow2};

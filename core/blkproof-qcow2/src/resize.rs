@@ -7,10 +7,10 @@
 
 use blkproof_device::BlockDevice;
 use blkproof_spec::fault::Event;
-use blkproof_spec::{ByteRange, Errno};
+use blkproof_spec::{ByteRange, Errno, Length};
 
 use crate::error::Inner;
-use crate::header::{MAX_L1_BYTES, MAX_SIZE};
+use crate::header::size_max;
 use crate::image::Qcow2;
 use crate::layout::Run;
 use crate::num::index;
@@ -23,7 +23,7 @@ impl<D: BlockDevice> Qcow2<D> {
         if !size.is_multiple_of(512) {
             return Err(Errno::EINVAL.into());
         }
-        if size > MAX_SIZE || self.layout.l1_entries(size) * 8 > MAX_L1_BYTES {
+        if size > size_max(Length(self.layout.cluster())).0 {
             return Err(Errno::EFBIG.into());
         }
         if self.header.snapshots > 0 && self.layout.version < 3 {

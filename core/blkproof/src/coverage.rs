@@ -218,6 +218,26 @@ impl Coverage {
         numbers.next().is_none().then_some(coverage)
     }
 
+    /// Tells whether something was reached here that was not reached there: a cell, a refusal, or
+    /// a kind of rule that acted.
+    #[must_use]
+    pub fn reaches_beyond(&self, other: &Self) -> bool {
+        let numbers = |own: &[u64], other: &[u64]| {
+            own.iter()
+                .zip(other)
+                .any(|(own, other)| *own > 0 && *other == 0)
+        };
+        let acted = |own: &[Reached], other: &[Reached]| {
+            own.iter()
+                .zip(other)
+                .any(|(own, other)| own.fired > 0 && other.fired == 0)
+        };
+        numbers(&self.cells, &other.cells)
+            || numbers(&self.refusals, &other.refusals)
+            || acted(&self.events, &other.events)
+            || acted(&self.effects, &other.effects)
+    }
+
     /// Returns how often a cell was reached.
     #[must_use]
     pub fn count(&self, cell: Cell) -> u64 {
@@ -389,6 +409,23 @@ mod tests {
         assert_eq!(Coverage::from_numbers(&numbers[1..]), None);
         let more = [&numbers[..], &[0]].concat();
         assert_eq!(Coverage::from_numbers(&more), None);
+    }
+
+    #[test]
+    fn what_one_reached_and_another_did_not_is_seen() {
+        let mut one = Coverage::default();
+        let mut other = Coverage::default();
+        assert!(!one.reaches_beyond(&other));
+        one.cells[3] = 2;
+        other.cells[4] = 1;
+        assert!(one.reaches_beyond(&other) && other.reaches_beyond(&one));
+        other.merge(&one);
+        assert!(!one.reaches_beyond(&other));
+        // A rule that never acted reached nothing.
+        one.effects[2].planned = 1;
+        assert!(!one.reaches_beyond(&other));
+        one.effects[2].fired = 1;
+        assert!(one.reaches_beyond(&other));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod program;
 
 mod bugs;
+mod corpus;
 mod format;
 
 mod readme;

@@ -1,0 +1,40 @@
+//! `blkproof corpus`: folders of scenario files looked after, and the way to fuzzers and back.
+
+mod check;
+
+mod export;
+
+mod import;
+
+mod minimise;
+
+use std::fs;
+use std::path::Path;
+
+use crate::args::{CorpusArgs, CorpusCommand};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::run::check_folder;
+use crate::save;
+use crate::ui::Ui;
+
+/// Does what is asked for.
+pub(crate) fn run(args: &CorpusArgs, ui: &mut Ui) -> Result<Exit, Error> {
+    match &args.command {
+        CorpusCommand::Check(args) => check::run(args, ui),
+        CorpusCommand::Minimise(args) => minimise::run(args, ui),
+        CorpusCommand::Import(args) => import::run(args, ui),
+        CorpusCommand::Export(args) => export::run(args, ui),
+    }
+}
+
+/// Makes the folder of `--out`.
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    check_folder("--out", folder)?;
+    fs::create_dir_all(folder).map_err(Error::unwritable(folder))
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    save::replace(path, bytes).map_err(Error::unwritable(path))
+}
