@@ -43,6 +43,10 @@ struct Seeded {
     backed_up: Runs,
     /// All that is dirty came by a merge.
     merged: bool,
+    /// It was loaded with this, and nothing was recorded since.
+    loaded: bool,
+    /// What it was loaded with.
+    old: Runs,
 }
 
 /// What a bitmap has dirty, kept aside.
@@ -102,12 +106,42 @@ impl Bitmap {
                 born: size,
                 backed_up: Runs::default(),
                 merged: false,
+                loaded: false,
+                old: Runs::default(),
             },
         }
     }
 
+    /// Returns the bitmap with the bits that were stored of it.
+    pub(crate) fn loaded(mut self, runs: Vec<(u64, u64)>) -> Self {
+        for (start, end) in runs {
+            self.dirty.insert(start, end);
+        }
+        self.seeded.loaded = true;
+        if self.seeded.bugs.has(Bug::LoadedIsNotStored) {
+            self.seeded.old = self.dirty.clone();
+        }
+        self
+    }
+
+    /// Returns the bits to be stored.
+    pub(crate) fn to_store(&self) -> Vec<(u64, u64)> {
+        let mut dirty = self.dirty.clone();
+        for (start, end) in self.seeded.old.iter() {
+            dirty.remove(start, end);
+        }
+        let mut runs: Vec<_> = dirty.iter().collect();
+        if self.seeded.bugs.has(Bug::StoredShort) && runs.len() > 1 {
+            runs.pop();
+        }
+        runs
+    }
+
     /// Returns where a job looks for what is dirty, in bytes.
     pub(crate) fn searched(&self) -> u64 {
+        if self.seeded.bugs.has(Bug::LoadedIsUncounted) && self.seeded.loaded {
+            return 0;
+        }
         if self.seeded.bugs.has(Bug::GrowthIsNotCopied) {
             return self.seeded.born;
         }
@@ -117,6 +151,9 @@ impl Bitmap {
     /// Returns dirty granules times granularity, which may exceed the size of the disk.
     pub(crate) fn count(&self) -> u64 {
         let count = self.dirty.total() * self.granularity;
+        if self.seeded.bugs.has(Bug::LoadedIsUncounted) && self.seeded.loaded {
+            return 0;
+        }
         if self.seeded.bugs.has(Bug::CountIn32Bits) {
             return count & u64::from(u32::MAX);
         }
@@ -138,6 +175,10 @@ impl Bitmap {
     pub(crate) fn record(&mut self, range: ByteRange) {
         let range = self.seeded.recorded(range, self.granularity);
         if range.is_empty() || !self.recording() {
+            return;
+        }
+        let first = core::mem::take(&mut self.seeded.loaded);
+        if first && self.seeded.bugs.has(Bug::FirstWriteIsEarly) {
             return;
         }
         self.seeded.merged = false;

@@ -8,6 +8,7 @@ use blkproof_qcow2::{
 };
 use blkproof_spec::{DiscardMode, Format, Geometry, ImageName, Length, Offset, Refusal};
 
+use crate::bugs::Bugs;
 use crate::raw::Raw;
 use crate::shared::Shared;
 use crate::stop::Stop;
@@ -101,6 +102,7 @@ pub(crate) struct Opener<'a> {
     /// The formats that are known without looking.
     pub(crate) formats: &'a BTreeMap<ImageName, Format>,
     pub(crate) attach: &'a mut Attach<'a>,
+    pub(crate) bugs: Bugs,
 }
 
 impl Opener<'_> {
@@ -136,6 +138,7 @@ impl Opener<'_> {
             Format::Raw => Box::new(Raw::open(file)),
             Format::Qcow2 => {
                 let mut device = Qcow2::open(file, options).map_err(|error| unreadable(&error))?;
+                device.set_mistake(self.bugs.mistake());
                 cluster = device.cluster();
                 if let Some(below) = device.backing_name() {
                     backing = self.open_backing(&below.clone(), depth)?;

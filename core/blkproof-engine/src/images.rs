@@ -40,6 +40,7 @@ impl Machine {
             store: store.expect("images are opened by an engine that is open"),
             formats: &self.formats,
             attach: &mut |layer| attach(nodes, layer),
+            bugs: self.bugs,
         }
         .open(name, discard)
     }

@@ -8,7 +8,7 @@ use blkproof_qcow2::{NewBitmap, Qcow2Error, StoredBitmap};
 use blkproof_spec::{BitmapName, Length, Refusal};
 
 use crate::bitmap::Bitmap;
-use crate::bugs::Bugs;
+use crate::bugs::{Bug, Bugs};
 use crate::image::Stored;
 use crate::machine::Machine;
 use crate::node::{Node, Place};
@@ -36,18 +36,18 @@ impl Node {
         bugs: Bugs,
     ) -> Result<Bitmap, Refusal> {
         let name = BitmapName::new(&found.name);
-        let enabled = found.enabled && !found.in_use;
+        let in_use = found.in_use && !bugs.has(Bug::InUseIsValid);
+        let enabled = found.enabled && !in_use;
+        let enabled = enabled || bugs.has(Bug::DisabledComesBack) && !in_use;
         let mut bitmap = Bitmap::new(name, found.granularity.0, enabled, self.size, bugs);
         bitmap.persistent = true;
-        bitmap.inconsistent = found.in_use;
-        if !found.in_use {
-            let runs = stored.read_bitmap(&found.name);
-            let runs = runs.map_err(|error| unreadable(&error))?;
-            for (start, end) in runs.unwrap_or_default() {
-                bitmap.dirty.insert(start, end);
-            }
+        bitmap.inconsistent = in_use;
+        if in_use {
+            return Ok(bitmap);
         }
-        Ok(bitmap)
+        let runs = stored.read_bitmap(&found.name);
+        let runs = runs.map_err(|error| unreadable(&error))?;
+        Ok(bitmap.loaded(runs.unwrap_or_default()))
     }
 
     /// Stores the bitmaps in the image, which is about to be closed: all of them or, where a
@@ -62,9 +62,8 @@ impl Node {
             let fits = Stored::can_store_bitmap(size, Length(bitmap.granularity));
             bitmap.persistent && !bitmap.inconsistent && fits
         });
-        let bitmaps: Vec<(&Bitmap, Vec<(u64, u64)>)> = bitmaps
-            .map(|bitmap| (bitmap, bitmap.dirty.iter().collect()))
-            .collect();
+        let bitmaps: Vec<(&Bitmap, Vec<(u64, u64)>)> =
+            bitmaps.map(|bitmap| (bitmap, bitmap.to_store())).collect();
         let new = bitmaps.iter().map(|(bitmap, runs)| NewBitmap {
             name: bitmap.name.as_str(),
             granularity: Length(bitmap.granularity),
@@ -77,6 +76,13 @@ impl Node {
 }
 
 impl Machine {
+    /// Stores the bitmaps of all that is open and about to be closed.
+    pub(crate) fn store_bitmaps(&mut self) {
+        for node in self.nodes.iter_mut() {
+            node.store_bitmaps();
+        }
+    }
+
     /// Refuses a bitmap that the image at a place could not hold.
     pub(crate) fn check_storable(
         &mut self,
@@ -91,7 +97,9 @@ impl Machine {
         let full = stored.count() as u64 >= Stored::MAX_BITMAPS;
         // As in QEMU, a disk without a byte is found out when the bitmap is to be stored.
         let size = Length(node.size.max(1));
-        if node.image.stored.is_none() || full || !Stored::can_store_bitmap(size, granularity) {
+        let fits =
+            Stored::can_store_bitmap(size, granularity) || self.bugs.has(Bug::TooLargeIsAdded);
+        if node.image.stored.is_none() || full || !fits {
             return Err(Refusal::BitmapTooLarge);
         }
         Ok(())
@@ -101,7 +109,8 @@ impl Machine {
     pub(crate) fn unstore(&mut self, place: Place, name: &BitmapName) -> Result<(), Stop> {
         let persistent = self.bitmap_at(place, name)?.persistent;
         let node = &self.nodes[place.node()];
-        let Some(stored) = node.image.stored.as_ref().filter(|_| persistent) else {
+        let leaves = persistent && !self.bugs.has(Bug::RemovedComesBack);
+        let Some(stored) = node.image.stored.as_ref().filter(|_| leaves) else {
             return Ok(());
         };
         let removed = stored.device().remove_bitmap(name.as_str());

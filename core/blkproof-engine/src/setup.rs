@@ -130,6 +130,10 @@ impl Machine {
 
     /// Closes everything, which is settled. Jobs are cancelled, and bitmaps stored.
     pub(crate) fn close(&mut self) {
+        let early = self.bugs.has(Bug::FrozenIsStored);
+        if early {
+            self.store_bitmaps();
+        }
         while let Some(index) = self.jobs.len().checked_sub(1) {
             if self.jobs[index].state != JobState::Concluded {
                 self.abort(index, JobEnd::Cancelled);
@@ -139,8 +143,8 @@ impl Machine {
             self.jobs.remove(index);
         }
         self.requests.clear();
-        for node in self.nodes.iter_mut() {
-            node.store_bitmaps();
+        if !early {
+            self.store_bitmaps();
         }
         self.nodes.clear();
         self.store = None;

@@ -26,6 +26,7 @@ use crate::error::{Inner, Qcow2Error, Trouble};
 use crate::header::{AUTOCLEAR_BITMAPS, BitmapsExtension, MAX_BITMAPS, MAX_DIRECTORY};
 use crate::image::Qcow2;
 use crate::layout::Run;
+use crate::mistake::Mistake;
 use crate::num::index;
 use directory::Entry;
 
@@ -69,6 +70,8 @@ pub(crate) struct Bitmaps {
     entries: Vec<Entry>,
     /// A bitmap may be called consistent by the file.
     trusted: bool,
+    /// What is still to be written, by a mistake.
+    late: Vec<(ByteRange, Vec<u8>)>,
     /// What the file leads to if a write of the header that failed was done after all.
     doubtful: Vec<Run>,
 }
@@ -181,7 +184,7 @@ impl<D: BlockDevice> Qcow2<D> {
 
     /// Flags all stored bitmaps as in use, unless they are.
     pub(crate) fn mark_in_use(&mut self) -> Inner<()> {
-        if !self.bitmaps.trusted {
+        if !self.bitmaps.trusted || self.makes(Mistake::UnflaggedBitmaps) {
             return Ok(());
         }
         let mut entries = self.bitmaps.entries.clone();
@@ -202,6 +205,13 @@ impl<D: BlockDevice> Qcow2<D> {
         self.check_bitmaps(bitmaps)?;
         self.write_metadata()?;
         self.file.flush()?;
+        if self.makes(Mistake::EarlyFlags) {
+            let mut entries = self.bitmaps.entries.clone();
+            for entry in &mut entries {
+                entry.in_use = false;
+            }
+            self.switch(entries, Vec::new())?;
+        }
         let mut fresh = Vec::new();
         match self.write_bitmaps(bitmaps, &mut fresh) {
             Ok(entries) => self.switch(entries, fresh),
@@ -283,8 +293,13 @@ impl<D: BlockDevice> Qcow2<D> {
         for run in old.into_iter().chain(self.bitmaps.doubtful.drain(..)) {
             self.refcounts.release(run);
         }
-        // The bitmaps are as they should be; what is not counted down now is later, or leaks.
-        let _leaks = self.flush_quietly();
+        for (clusters, bytes) in std::mem::take(&mut self.bitmaps.late) {
+            self.write_now(clusters, &bytes)?;
+        }
+        if !self.makes(Mistake::VolatileFlags) {
+            // The bitmaps are as they should be; what is not counted down now is later, or leaks.
+            let _leaks = self.flush_quietly();
+        }
         Ok(())
     }
 
@@ -318,7 +333,13 @@ impl<D: BlockDevice> Qcow2<D> {
         if size > MAX_DIRECTORY || u64::from(count) > MAX_BITMAPS {
             return Err(Errno::EFBIG.into());
         }
-        let offset = self.write_anew(&raw, fresh)?;
+        let run = self
+            .refcounts
+            .alloc_exact(&mut self.file, self.layout.clusters(size))?;
+        fresh.push(run);
+        let clusters = self.layout.bytes(run);
+        self.write_now(clusters, &raw)?;
+        let offset = clusters.start;
         self.refcounts.write(&mut self.file)?;
         let extension = BitmapsExtension {
             count,
@@ -330,7 +351,9 @@ impl<D: BlockDevice> Qcow2<D> {
 
     fn write_header_durably(&mut self) -> Inner<()> {
         self.write_header()?;
-        self.file.flush()?;
+        if !self.makes(Mistake::VolatileFlags) {
+            self.file.flush()?;
+        }
         Ok(())
     }
 
@@ -344,6 +367,15 @@ impl<D: BlockDevice> Qcow2<D> {
 
     /// Writes bytes to the start of clusters, and zeroes behind them; returns where.
     fn write_whole(&mut self, clusters: ByteRange, bytes: &[u8]) -> Inner<u64> {
+        if self.makes(Mistake::BitsBehindHeader) {
+            self.bitmaps.late.push((clusters, bytes.to_vec()));
+        } else {
+            self.write_now(clusters, bytes)?;
+        }
+        Ok(clusters.start)
+    }
+
+    fn write_now(&mut self, clusters: ByteRange, bytes: &[u8]) -> Inner<()> {
         if clusters.start < self.file.size() {
             self.file.write_zeroes(clusters)?;
         }
@@ -354,7 +386,7 @@ impl<D: BlockDevice> Qcow2<D> {
         if self.file.size() < clusters.end() {
             self.file.write(clusters.end() - SECTOR, &[0; 512])?;
         }
-        Ok(clusters.start)
+        Ok(())
     }
 
     fn give_back_all(&mut self, runs: &[Run]) {

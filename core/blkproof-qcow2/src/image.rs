@@ -13,6 +13,7 @@ use crate::error::{Corruption, Inner, Qcow2Error, Trouble};
 use crate::file::ImageFile;
 use crate::header::{self, BackingName, Extension, Header};
 use crate::layout::Layout;
+use crate::mistake::Mistake;
 use crate::refcount::Refcounts;
 use crate::sparse::SparseTable;
 
@@ -60,6 +61,7 @@ pub struct Qcow2<D> {
     /// Clusters of shared L2 tables that lost a user.
     pub(crate) lonely: Vec<u64>,
     pub(crate) options: OpenOptions,
+    pub(crate) mistake: Option<Mistake>,
     /// The slice of an L2 table that was used last.
     pub(crate) recent: Option<Recent>,
     /// Something was asked to change since the last complete flush.
@@ -101,6 +103,7 @@ impl<D: BlockDevice> Qcow2<D> {
             refcounts: Refcounts::new(&header),
             lonely: Vec::new(),
             options: *options,
+            mistake: None,
             recent: None,
             changed: false,
             header_dirty: false,

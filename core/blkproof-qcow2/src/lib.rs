@@ -52,6 +52,8 @@ mod rebase;
 
 mod bitmaps;
 
+mod mistake;
+
 mod flush;
 
 mod device;
@@ -69,3 +71,4 @@ pub use error::{Corruption, Feature, Qcow2Error};
 pub use events::EVENTS_RAISED;
 pub use header::{BackingName, Extension, size_max};
 pub use image::{OpenOptions, Qcow2};
+pub use mistake::Mistake;

@@ -115,8 +115,6 @@ struct Scoped {
     /// The command was refused, and so must have changed nothing.
     refused: bool,
     transaction: bool,
-    /// The subject was started again.
-    restarted: bool,
     /// A job is being dismissed.
     dismissing: bool,
     /// Jobs that existed for a moment, before their command was refused.
@@ -134,7 +132,6 @@ impl Scoped {
         self.step = step;
         self.refused = false;
         self.transaction = false;
-        self.restarted = false;
         self.dismissing = false;
         self.rolled_back.clear();
         self.ends.clear();

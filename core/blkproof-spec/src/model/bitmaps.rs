@@ -147,6 +147,8 @@ pub(crate) struct Bitmap {
     pub(crate) persistent: bool,
     pub(crate) inconsistent: bool,
     pub(crate) stored: Stored,
+    /// It came back after a restart, and was not cleared or given back by a job since.
+    pub(crate) came_back: bool,
     /// It outlived an end that went wrong: it may be true or inconsistent or, unless it has to be
     /// in the file, gone. What is seen of it next tells.
     pub(crate) open: bool,
@@ -186,6 +188,7 @@ impl Bitmap {
 
     /// Ends a job's hold so that what was written since it began is all that is dirty.
     pub(crate) fn sync(&mut self) {
+        self.came_back = false;
         if let Some(successor) = self.successor.take() {
             self.track = successor;
         }

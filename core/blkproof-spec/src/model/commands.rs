@@ -215,6 +215,7 @@ impl Model {
                 persistent: *persistent,
                 inconsistent: false,
                 stored: Stored::No,
+                came_back: false,
                 open: false,
                 track: Track::new(!disabled, moment, size),
                 successor: None,
@@ -232,6 +233,7 @@ impl Model {
                 self.bitmaps.remove(index);
             }
             BitmapCommand::Clear => {
+                self.bitmaps[index].came_back = false;
                 let track = &mut self.bitmaps[index].track;
                 *track = Track::new(track.recording, moment, size);
             }

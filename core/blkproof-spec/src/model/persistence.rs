@@ -41,7 +41,6 @@ impl Model {
     /// Storing may have failed where a fault struck the image, or where one of its bitmaps does not
     /// fit into the file.
     pub(super) fn keep_stored(&mut self, seen: &Observation<'_>) {
-        self.scope.restarted = true;
         self.bitmaps.retain(|bitmap| bitmap.persistent);
         for index in 0..self.bitmaps.len() {
             let Owner::Disk(disk) = self.bitmaps[index].owner else {
@@ -62,6 +61,7 @@ impl Model {
             if bitmap.inconsistent {
                 continue;
             }
+            bitmap.came_back = true;
             if doubtful {
                 bitmap.doubt_end();
             } else if !bitmap.open {

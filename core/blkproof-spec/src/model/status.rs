@@ -131,7 +131,7 @@ impl Model {
         let bitmap = &self.bitmaps[index];
         let key = (bitmap.owner.clone(), bitmap.name.clone());
         let recovered = self.scope.recovered.contains(&key);
-        let came_back = self.scope.restarted && bitmap.persistent;
+        let came_back = bitmap.came_back;
         let stopped = self
             .jobs
             .iter()

@@ -69,6 +69,8 @@ kinds! {
     Collect = "collect",
     /// A command that asks something of an image right under a fault.
     Strike = "strike",
+    /// A bitmap that is stored, over a restart.
+    Outlive = "outlive",
 }
 
 /// How many kinds there are.

@@ -18,6 +18,8 @@ mod jobs;
 
 mod options;
 
+mod outlive;
+
 mod scenes;
 
 mod transactions;
@@ -58,6 +60,7 @@ pub(super) fn next(account: &mut Account, choices: &mut Choices<'_>, profile: &P
         Kind::Throttle => scenes::throttle(account, disk, choices),
         Kind::Collect => scenes::collect(account, disk, choices),
         Kind::Strike => scenes::strike(account, disk, choices),
+        Kind::Outlive => outlive::outlive(account, disk, choices),
     }
 }
 

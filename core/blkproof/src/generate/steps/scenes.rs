@@ -19,7 +19,7 @@ use crate::generate::kind::Kind;
 use crate::generate::label::Label;
 
 /// Writes to clusters that do not touch each other, so that what copies them has several chunks.
-fn scatter(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+pub(super) fn scatter(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
     let known = &account.disks[disk];
     let (size, cluster) = (known.geometry.size.0, known.geometry.cluster.0);
     let unit = cluster.max(64 << 10);
