@@ -9,5 +9,7 @@ mod fronts;
 mod fuzz;
 mod planted;
 mod qemu;
+mod real_bitmaps;
+
 mod real_files;
 mod shrinking;
