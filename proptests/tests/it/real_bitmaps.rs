@@ -68,7 +68,7 @@ fn qemu_sees_the_bitmaps_that_scenarios_leave() {
             .expect("the corpus is in order")
             .scenario
     });
-    let made_up = (0..24).map(|number| case(9, number, &profile));
+    let made_up = (0..40).map(|number| case(9, number, &profile));
     let mut confirmed = 0;
     for scenario in golden.into_iter().chain(made_up) {
         let folder = tempfile::tempdir().expect("a temporary folder");
