@@ -48,6 +48,8 @@ enum Part {
     Exhaustive,
     /// Made-up scenarios catch every seeded bug, with three seeds each.
     Bugs,
+    /// The same seed comes to the same digest, in two runs, in debug and release builds.
+    Digest,
 }
 
 /// One cargo call; warnings are denied through the environment where no argument can do it.
@@ -157,6 +159,7 @@ impl Part {
             Self::Replay => program(&["replay", "corpora"]),
             Self::Sweep => program(&["sweep", "corpora/seed"]),
             Self::Exhaustive => program(&["sweep", "--exhaustive"]),
+            Self::Digest => plain(&["run", "--package", "ci", "--", "digest"]),
             Self::Bugs => program(&["bugs", "--seeds", "3"]),
         }
     }

@@ -11,6 +11,7 @@ mod failure;
 
 mod budget;
 mod check;
+mod digest;
 mod experiments;
 mod nightly;
 mod qmp;
@@ -33,6 +34,7 @@ struct Cli {
 enum Verb {
     Check(check::Args),
     Nightly(nightly::Args),
+    Digest(digest::Args),
     Qmp(qmp::Args),
     Experiments(experiments::Args),
 }
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Check(args) => check::run(&args),
         Verb::Nightly(args) => nightly::run(&args),
+        Verb::Digest(args) => digest::run(&args),
         Verb::Qmp(args) => qmp::run(&args),
         Verb::Experiments(args) => experiments::run(&args),
     };

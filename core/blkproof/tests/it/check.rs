@@ -59,11 +59,60 @@ fn an_engine_that_declines_every_backup_proves_nothing() {
 
 /// Returns what a check of a copier that lies panics with.
 fn report(lie: Lie) -> String {
-    let check = Check::new().cases(500);
+    let check = Check::new().cases(500).keep_nothing();
     let panic = catch_unwind(AssertUnwindSafe(|| check.run(|| copiers(lie))))
         .expect_err("an engine that lies is found out");
     let message = panic.downcast_ref::<String>();
     message.expect("a report is text").clone()
+}
+
+#[test]
+fn what_failed_is_kept_and_tried_first() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kept = folder.path().join("what failed");
+    let check = Check::new().cases(500).keep_in(&kept);
+    let judge = |lie| {
+        let judged = catch_unwind(AssertUnwindSafe(|| check.run(|| copiers(lie))));
+        judged
+            .err()
+            .map(|panic| panic.downcast_ref::<String>().expect("text").clone())
+    };
+    let first = judge(Lie::ForgetsTail).expect("it is found out");
+    let files: Vec<_> = std::fs::read_dir(&kept)
+        .expect("it was made")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
+    let [file] = &files[..] else {
+        panic!("{files:?}");
+    };
+    // The report is of that file, and says how to judge it again.
+    assert!(
+        first.starts_with(&format!("{}:", file.display())),
+        "{first}"
+    );
+    let command = format!(
+        "replay it: BLKPROOF_REPLAY='{}' cargo test check::what_failed_is_kept_and_tried_first",
+        file.display()
+    );
+    assert!(first.contains(&command), "{first}");
+    // It is tried first: before any case is made up, and as it lies there.
+    let text = std::fs::read_to_string(file).expect("a scenario");
+    let titled = text.replacen("title case 0 of seed 1", "title mine", 1);
+    assert_ne!(titled, text);
+    std::fs::write(file, titled).expect("it is written");
+    let second = judge(Lie::ForgetsTail).expect("it still fails");
+    assert!(second.contains("title mine"), "{second}");
+    // Once it holds, the campaign goes on, and the file stays.
+    assert_eq!(judge(Lie::Nothing), None);
+    assert!(file.exists());
+    // What cannot be read is told with its place.
+    std::fs::write(file, "blkproof 2\n").expect("written");
+    let broken = judge(Lie::Nothing).expect("it is not passed over");
+    assert!(broken.contains("this blkproof reads version 1"), "{broken}");
+    assert!(
+        broken.contains(&format!("{}:1:10", file.display())),
+        "{broken}"
+    );
 }
 
 #[test]
