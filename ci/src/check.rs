@@ -44,6 +44,8 @@ enum Part {
     Replay,
     /// The seed corpus holds under every single fault.
     Sweep,
+    /// Every fuzz target holds for some seconds, and the canary fails; needs cargo-fuzz.
+    Smoke,
     /// All small scenarios hold, the smallest under every single fault.
     Exhaustive,
     /// Made-up scenarios catch every seeded bug, with three seeds each.
@@ -103,6 +105,10 @@ fn run_part(part: Part) -> Result<Duration, Failure> {
         println!("check: {name} skipped: cargo-deny is not installed");
         return Ok(Duration::ZERO);
     }
+    if part == Part::Smoke && tools::find("cargo-fuzz").is_none() {
+        println!("check: {name} skipped: cargo-fuzz is not installed");
+        return Ok(Duration::ZERO);
+    }
     let call = part.call();
     println!("check: {name}: cargo {}", call.args.join(" "));
     let start = Instant::now();
@@ -158,6 +164,7 @@ impl Part {
             Self::Doctest => plain(&["test", "--workspace", "--doc"]),
             Self::Replay => program(&["replay", "corpora"]),
             Self::Sweep => program(&["sweep", "corpora/seed"]),
+            Self::Smoke => plain(&["run", "--package", "ci", "--", "smoke"]),
             Self::Exhaustive => program(&["sweep", "--exhaustive"]),
             Self::Digest => plain(&["run", "--package", "ci", "--", "digest"]),
             Self::Bugs => program(&["bugs", "--seeds", "3"]),

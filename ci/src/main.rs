@@ -15,6 +15,7 @@ mod digest;
 mod experiments;
 mod nightly;
 mod qmp;
+mod smoke;
 
 mod tools;
 
@@ -33,6 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Check(check::Args),
+    Smoke(smoke::Args),
     Nightly(nightly::Args),
     Digest(digest::Args),
     Qmp(qmp::Args),
@@ -42,6 +44,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Check(args) => check::run(&args),
+        Verb::Smoke(args) => smoke::run(&args),
         Verb::Nightly(args) => nightly::run(&args),
         Verb::Digest(args) => digest::run(&args),
         Verb::Qmp(args) => qmp::run(&args),
