@@ -56,6 +56,8 @@ pub(crate) enum Refused {
     Build,
     /// It belongs to another campaign: how they differ.
     Campaign(String),
+    /// It has judged so many cases, more than were asked for.
+    Further(u64),
     /// It is no such state: why.
     Broken(String),
 }
@@ -182,7 +184,7 @@ impl Refused {
             Self::Version(_) | Self::Build | Self::Broken(_) => {
                 "--fresh gives it up and begins anew; what failed stays in the folder"
             }
-            Self::Campaign(_) => {
+            Self::Campaign(_) | Self::Further(_) => {
                 "--resume alone goes on with it; --fresh gives it up and begins anew; another \
                  --out folder leaves it as it is"
             }
@@ -200,6 +202,12 @@ impl fmt::Display for Refused {
             ),
             Self::Build => f.write_str("another build of blkproof left this campaign"),
             Self::Campaign(how) => write!(f, "another campaign was interrupted here: {how}"),
+            Self::Further(cases) => {
+                write!(
+                    f,
+                    "this campaign has judged {cases} cases, more than are asked for"
+                )
+            }
             Self::Broken(why) => write!(f, "expected the state of a campaign: {why}"),
         }
     }

@@ -48,9 +48,7 @@ pub(super) fn begin(args: &RunArgs, ui: &mut Ui) -> Result<(Plan, Course), Error
         .checked_sub(1)
         .is_some_and(|last| plan.number(last).is_none())
     {
-        let judged = HumanCount(state.course.totals.cases);
-        let how = format!("{judged} of its cases are judged, more than --cases asks for");
-        return Err(refused(Refused::Campaign(how)));
+        return Err(refused(Refused::Further(state.course.totals.cases)));
     }
     ui.note(format_args!(
         "going on with the campaign that was interrupted after {} cases: {}",

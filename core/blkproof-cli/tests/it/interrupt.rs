@@ -192,7 +192,7 @@ fn a_signal_ends_a_campaign_with_its_summary_and_the_printed_command_goes_on() {
         let fewer = ["run", "--resume", "--cases", "1"];
         let refused = folder.run(&fewer).exits(2);
         assert!(
-            refused.err.contains("more than --cases asks for"),
+            refused.err.contains("cases, more than are asked for"),
             "{}",
             refused.err
         );
