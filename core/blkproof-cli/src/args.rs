@@ -172,8 +172,8 @@ pub(crate) struct RunArgs {
     /// The seed of the campaign: decimal, or hexadecimal after 0x [default: 124].
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) seed: Option<Seed>,
-    /// How the scenarios lean: small, faults, transactions, large, or a file that says it; given
-    /// several times, the cases take turns [default: all].
+    /// How the scenarios lean: small, faults, transactions, large, power, or a file that says it;
+    /// given several times, the cases take turns [default: all].
     #[arg(long, value_name = "P")]
     pub(crate) profile: Vec<ProfileName>,
     /// Judge the share I of N of the cases, for N machines that have one each. The digests of all
@@ -254,6 +254,15 @@ pub(crate) struct SweepArgs {
     /// smallest of them.
     #[arg(long, conflicts_with = "paths")]
     pub(crate) exhaustive: bool,
+    /// Instead of faults: cut the power at every operation that changes a device or makes it
+    /// durable, in every way: all is lost that was not flushed, nothing, the last operation, each
+    /// one alone, all but it; torn, reordered, and by chance.
+    #[arg(long, conflicts_with_all = ["exhaustive", "strike"])]
+    pub(crate) power: bool,
+    /// How many ways by chance --power tries at each operation.
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "power")]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub(crate) random: u64,
     /// How many guest steps the scenarios of --exhaustive have at most.
     #[arg(long, value_name = "N", default_value_t = 3, requires = "exhaustive")]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=4))]

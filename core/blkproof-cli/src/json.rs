@@ -37,6 +37,8 @@ pub(crate) enum Record<'a> {
     Failure(Box<Case>),
     /// A scenario file that was swept.
     Sweep(Swept<'a>),
+    /// A scenario file of which every loss of power was tried.
+    PowerSweep(PowerSwept<'a>),
     /// A seeded bug that was hunted.
     Bug(Bug<'a>),
     /// The small scenarios with one number of guest steps.
@@ -121,6 +123,23 @@ pub(crate) struct Swept<'a> {
     pub(crate) path: &'a str,
     #[serde(flatten)]
     pub(crate) sweep: Sweep,
+}
+
+/// A scenario file of which every loss of power was tried.
+#[derive(Debug, Serialize)]
+pub(crate) struct PowerSwept<'a> {
+    pub(crate) path: &'a str,
+    /// The operations in whose midst power was cut.
+    pub(crate) positions: u64,
+    /// The cuts: at each position one for each policy.
+    pub(crate) cuts: u64,
+    /// How many different states they left.
+    pub(crate) states: u64,
+    pub(crate) held: u64,
+    pub(crate) failed: u64,
+    pub(crate) not_judged: u64,
+    /// Whether no cut was left out.
+    pub(crate) complete: bool,
 }
 
 /// The small scenarios with one number of guest steps.

@@ -7,6 +7,7 @@ use blkproof::coverage::Coverage;
 use blkproof::device::Pool;
 use blkproof::spec::model::{About, Fact, Violation};
 use blkproof::spec::{Property, Scenario};
+use blkproof::sweep::power;
 use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
 use blkproof_engine::{Bugs, Engine, ImageInspector};
 
@@ -54,6 +55,30 @@ impl Judge {
     /// Judges a scenario.
     pub(crate) fn judge(&mut self, scenario: &Scenario) -> Outcome {
         run(&mut self.once, self.bugs, scenario)
+    }
+
+    /// Cuts the power at every operation of a scenario; `each` is told of each state that does not
+    /// hold and says whether to go on.
+    pub(crate) fn sweep_power(
+        &mut self,
+        scenario: &Scenario,
+        random: u64,
+        each: impl FnMut(&power::Swept<'_>) -> bool,
+    ) -> Result<power::Tally, String> {
+        let bugs = self.bugs;
+        let fresh = || Engine::with_bugs(bugs);
+        let mut inspector = ImageInspector::new();
+        JUDGING.set(true);
+        let swept = power::sweep(
+            &mut self.once,
+            scenario,
+            random,
+            fresh,
+            &mut inspector,
+            each,
+        );
+        JUDGING.set(false);
+        swept.map_err(|error| error.message)
     }
 
     /// Judges a scenario twice; both runs have to leave the same trace.

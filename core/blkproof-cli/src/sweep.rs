@@ -2,6 +2,8 @@
 
 mod exhaustive;
 
+mod power;
+
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::panic;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,9 @@ pub(crate) fn run(args: &SweepArgs, ui: &mut Ui) -> Result<Exit, Error> {
     };
     let out = args.out.as_deref().unwrap_or(Path::new("blkproof-out"));
     let jobs = args.jobs.unwrap_or_default();
+    if args.power {
+        return power::run(args, jobs, out, ui);
+    }
     if args.exhaustive {
         return exhaustive::run(args, &strikes, jobs, out, ui);
     }

@@ -6,9 +6,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blkproof_spec::fault::Firing;
-use blkproof_spec::{Millis, Tag};
+use blkproof_spec::{ImageName, Millis, Tag};
 
 use crate::block_device::Wait;
+use crate::meter::Meter;
+use crate::record::{Operation, Recorded};
 use crate::trace::TraceEntry;
 
 /// A handle to a store's desk.
@@ -18,6 +20,8 @@ pub(crate) struct Desk(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     quiet: AtomicBool,
+    recording: AtomicBool,
+    meter: Meter,
     files: Mutex<Files>,
 }
 
@@ -27,6 +31,8 @@ pub(crate) struct Files {
     pub(crate) now: Millis,
     pub(crate) ledger: Vec<Firing>,
     pub(crate) trace: Vec<TraceEntry>,
+    /// What was recorded, if that is switched on.
+    pub(crate) record: Option<Vec<Recorded>>,
     suspended: Vec<Suspension>,
     delayed: Vec<Delay>,
 }
@@ -62,11 +68,40 @@ impl Desk {
         self.0.quiet.store(quiet, Ordering::Relaxed);
     }
 
+    /// Has operations recorded from now on, or no more.
+    pub(crate) fn set_recording(&self, recording: bool) {
+        self.0.recording.store(recording, Ordering::Relaxed);
+        self.lock().record = recording.then(Vec::new);
+    }
+
+    /// Records an operation, if that is switched on.
+    pub(crate) fn record(&self, image: &ImageName, what: impl FnOnce() -> Operation) {
+        if self.0.recording.load(Ordering::Relaxed)
+            && let Some(record) = &mut self.lock().record
+        {
+            record.push(Recorded {
+                number: self.meter().operations(),
+                image: image.clone(),
+                what: what(),
+            });
+        }
+    }
+
+    /// Returns what counts operations and tells whether there is power.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
     /// Returns a desk of its own with copies of everything.
     pub(crate) fn fork(&self) -> Self {
         Self(Arc::new(Inner {
             quiet: AtomicBool::new(self.is_quiet()),
-            files: Mutex::new(self.lock().clone()),
+            recording: AtomicBool::new(false),
+            meter: self.meter().fork(),
+            files: Mutex::new(Files {
+                record: None,
+                ..self.lock().clone()
+            }),
         }))
     }
 }

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use blkproof_spec::fault::{FaultRule, Firing};
 use blkproof_spec::{ImageName, Layer as Side, Length, Millis, Place, RuleName, Tag};
 
-use crate::block_device::{BlockDevice, Wait};
+use crate::block_device::{BlockDevice, IoResult, Wait};
 use crate::desk::Desk;
 use crate::handle::{AboveFormat, Handle, Plain, Shared, Version};
 use crate::layer::{Layer, RuleCount};
 use crate::media::{Media, Memory};
 use crate::mem_disk::MemDisk;
 use crate::pool::Pool;
+use crate::record::Operation;
 use crate::store::{Store, StoreError};
 use crate::trace::{Counters, TraceEntry};
 
@@ -34,10 +35,12 @@ pub struct FaultStore<M: Media> {
     desk: Desk,
 }
 
-struct Inner<M: Media> {
+pub(crate) struct Inner<M: Media> {
     media: M,
     images: BTreeMap<ImageName, Image<M::Disk>>,
     tracing: bool,
+    /// Devices have volatile caches.
+    pub(crate) caching: bool,
     /// How many rules were ever installed.
     rules: u64,
     /// How many devices there ever were.
@@ -91,6 +94,7 @@ impl FaultStore<Memory> {
             media: inner.media.clone(),
             images: images.collect(),
             tracing: inner.tracing,
+            caching: inner.caching,
             rules: inner.rules,
             devices: inner.devices,
         };
@@ -116,6 +120,7 @@ impl<M: Media> FaultStore<M> {
             media,
             images: BTreeMap::new(),
             tracing: false,
+            caching: false,
             rules: 0,
             devices: 0,
         };
@@ -125,7 +130,11 @@ impl<M: Media> FaultStore<M> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<M>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -168,6 +177,38 @@ impl<M: Media> FaultStore<M> {
                 }
             }
         }
+    }
+
+    /// Visits every device that the store knows of, in order of their names.
+    pub(crate) fn each_device(&self, mut visit: impl FnMut(&ImageName, &Shared<M::Disk>)) {
+        // What is visited never fails here.
+        let _ = self.each_device_or_fail(|name, device| {
+            visit(name, device);
+            Ok(())
+        });
+    }
+
+    /// The same, up to the first failure.
+    pub(crate) fn each_device_or_fail(
+        &self,
+        mut visit: impl FnMut(&ImageName, &Shared<M::Disk>) -> IoResult<()>,
+    ) -> IoResult<()> {
+        for (name, image) in &self.lock().images {
+            if let Some(device) = &image.device {
+                visit(name, device)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets everything go on that waits, and forgets it: nobody comes back for it.
+    pub(crate) fn forget_waits(&self) {
+        self.desk.lock().end_all();
+        self.lock().each_layer(|layer| {
+            if let Some(layer) = layer {
+                layer.forget_held();
+            }
+        });
     }
 
     /// Removes all rules of this name, wherever they are, and tells whether there were any.
@@ -323,6 +364,9 @@ impl<M: Media> Inner<M> {
         let device = Shared::new(disk, layer, desk);
         self.devices += 1;
         device.lock().version.device = self.devices;
+        if self.caching {
+            device.set_cached(true, name);
+        }
         image.device = Some(Arc::clone(&device));
         device
     }
@@ -356,7 +400,7 @@ impl<M: Media> Inner<M> {
 /// Opens a device.
 fn opened<D: BlockDevice + 'static>(device: Arc<Shared<D>>) -> Box<dyn BlockDevice> {
     device.opened();
-    Box::new(Handle(device))
+    Box::new(Handle::new(device))
 }
 
 impl<M: Media> Store for FaultStore<M> {
@@ -370,6 +414,7 @@ impl<M: Media> Store for FaultStore<M> {
             return Err(StoreError::Exists(name.clone()));
         }
         let disk = inner.media.create(name, size)?;
+        self.desk.record(name, || Operation::Create(size));
         Ok(opened(inner.add(name, disk, &self.desk)))
     }
 
@@ -381,6 +426,7 @@ impl<M: Media> Store for FaultStore<M> {
         let mut inner = self.lock();
         let device = inner.device(name, &self.desk)?;
         inner.media.remove(name)?;
+        self.desk.record(name, || Operation::Remove);
         let image = inner.images.entry(name.clone()).or_default();
         image.device = None;
         image.parked = device.with_layer(Option::take);

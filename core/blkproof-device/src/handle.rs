@@ -5,12 +5,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blkproof_spec::fault::Event;
-use blkproof_spec::{ByteRange, IoType, Length, Offset};
+use blkproof_spec::{ByteRange, ImageName, IoType, Layer as Side, Length, Offset, Place};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult};
 use crate::desk::Desk;
 use crate::layer::{Io, Layer};
 use crate::trace::{Counters, Traced};
+use crate::volatile::{Cached, Volatile};
 
 /// A device that its handles share, or, with `()`, the fault layer above a format.
 pub(crate) struct Shared<D> {
@@ -26,6 +27,8 @@ pub(crate) struct Slot<D> {
     pub(crate) counters: Counters,
     pub(crate) version: Version,
     layer: Option<Box<Layer>>,
+    /// The volatile cache. Where there is one, the layer sends every change and flush through it.
+    cache: Option<Box<Volatile>>,
 }
 
 /// Which device of its store it is, and how often it may have changed: while a name's version stays
@@ -57,10 +60,44 @@ impl<D: BlockDevice> Slot<D> {
     /// Passes a request through the layer to the device. It is kept apart from the short way, which
     /// most requests go.
     #[inline(never)]
-    fn pass(&mut self, range: ByteRange, mut io: Io<'_>, desk: &Desk) -> IoResult<()> {
-        match acting(&mut self.layer, io.kind(), range, desk) {
-            Some(layer) => layer.request(&mut self.disk, range, io, desk),
-            None => io.carry_out(&mut self.disk, range),
+    fn pass(&mut self, range: ByteRange, mut io: Io<'_>, desk: &Desk, opened: u64) -> IoResult<()> {
+        let layer = acting(&mut self.layer, io.kind(), range, desk);
+        match (layer, &mut self.cache) {
+            (Some(layer), None) => layer.request(&mut self.disk, range, io, desk),
+            (None, None) => io.carry_out(&mut self.disk, range),
+            (layer, Some(cache)) => {
+                let mut cached = Cached {
+                    disk: &mut self.disk,
+                    cache,
+                    desk,
+                    opened,
+                };
+                match layer {
+                    Some(layer) => layer.request(&mut cached, range, io, desk),
+                    None => io.carry_out(&mut cached, range),
+                }
+            }
+        }
+    }
+
+    /// Returns the device and its cache.
+    pub(crate) fn cached(&mut self) -> (&mut D, Option<&mut Volatile>) {
+        (&mut self.disk, self.cache.as_deref_mut())
+    }
+
+    /// Changes the size of the device.
+    fn resize(&mut self, size: Length, desk: &Desk, opened: u64) -> IoResult<()> {
+        match &mut self.cache {
+            None => self.disk.set_size(size),
+            Some(cache) => {
+                let mut cached = Cached {
+                    disk: &mut self.disk,
+                    cache,
+                    desk,
+                    opened,
+                };
+                cached.set_size(size)
+            }
         }
     }
 }
@@ -86,6 +123,7 @@ impl<D> Shared<D> {
                 counters: Counters::default(),
                 version: Version::default(),
                 layer: None,
+                cache: None,
             }),
         };
         shared.with_layer(|slot| *slot = layer);
@@ -110,10 +148,25 @@ impl<D> Shared<D> {
     pub(crate) fn fork(&self, desk: &Desk, copy: impl FnOnce(&D) -> D) -> Arc<Self> {
         let slot = self.lock();
         let fork = Self::new(copy(&slot.disk), slot.layer.clone(), desk);
-        let mut copy = fork.lock();
-        (copy.counters, copy.version) = (slot.counters, slot.version);
-        drop(copy);
+        let mut copied = fork.lock();
+        (copied.counters, copied.version) = (slot.counters, slot.version);
+        copied.cache = slot.cache.clone();
+        drop(copied);
         fork
+    }
+
+    /// Gives the device a volatile cache, empty, or takes it away.
+    pub(crate) fn set_cached(&self, cached: bool, image: &ImageName) {
+        self.with_layer(|layer| {
+            let place = || Place {
+                image: image.clone(),
+                layer: Side::File,
+            };
+            let layer = layer.get_or_insert_with(|| Box::new(Layer::new(place())));
+            layer.set_cached(cached);
+        });
+        let cache = || Box::new(Volatile::new(image.clone()));
+        self.lock().cache = cached.then(cache);
     }
 
     /// Raises the event that `blkdebug` raises when it is opened.
@@ -143,84 +196,99 @@ impl<D> Shared<D> {
 }
 
 /// An open device behind its fault layer.
-pub(crate) struct Handle<D>(pub(crate) Arc<Shared<D>>);
+pub(crate) struct Handle<D> {
+    shared: Arc<Shared<D>>,
+    /// How many losses of power there had been when it was opened.
+    opened: u64,
+}
+
+impl<D> Handle<D> {
+    pub(crate) fn new(shared: Arc<Shared<D>>) -> Self {
+        let opened = shared.desk.meter().losses();
+        Self { shared, opened }
+    }
+}
 
 /// Passes a request to a device, through its layer where that may have something to say.
 macro_rules! pass {
-    ($shared:expr, $kind:ident, $range:expr, $io:expr, |$disk:ident| $plain:expr) => {{
-        let mut slot = $shared.lock();
+    ($handle:expr, $kind:ident, $range:expr, $io:expr, |$disk:ident| $plain:expr) => {{
+        let shared = &$handle.shared;
+        let mut slot = shared.lock();
         slot.counters.count(IoType::$kind);
         slot.version.changes += u64::from(!matches!(IoType::$kind, IoType::Read));
         if slot.is_calm(IoType::$kind, $range) {
             let $disk = &mut slot.disk;
             $plain
         } else {
-            slot.pass($range, $io, &$shared.desk)
+            slot.pass($range, $io, &shared.desk, $handle.opened)
         }
     }};
 }
 
 impl<D: BlockDevice> BlockDevice for Handle<D> {
     fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()> {
-        pass!(self.0, Read, span(offset, buf), Io::Read(buf), |disk| disk
+        pass!(self, Read, span(offset, buf), Io::Read(buf), |disk| disk
             .read_at(offset, buf))
     }
 
     fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
         let io = Io::Write(data, durability);
-        pass!(self.0, Write, span(offset, data), io, |disk| disk
+        pass!(self, Write, span(offset, data), io, |disk| disk
             .write_at(offset, data, durability))
     }
 
     fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()> {
         let io = Io::Compressed(data);
-        pass!(self.0, Write, span(offset, data), io, |disk| disk
+        pass!(self, Write, span(offset, data), io, |disk| disk
             .write_compressed(offset, data))
     }
 
     fn write_zeroes(&mut self, range: ByteRange, unmap: bool) -> IoResult<()> {
         let io = Io::WriteZeroes { unmap };
-        pass!(self.0, WriteZeroes, range, io, |disk| disk
+        pass!(self, WriteZeroes, range, io, |disk| disk
             .write_zeroes(range, unmap))
     }
 
     fn discard(&mut self, range: ByteRange) -> IoResult<()> {
-        pass!(self.0, Discard, range, Io::Discard, |disk| disk
+        pass!(self, Discard, range, Io::Discard, |disk| disk
             .discard(range))
     }
 
     fn flush(&mut self) -> IoResult<()> {
         let range = ByteRange::default();
-        pass!(self.0, Flush, range, Io::Flush, |disk| disk.flush())
+        pass!(self, Flush, range, Io::Flush, |disk| disk.flush())
     }
 
     fn size(&self) -> Length {
-        self.0.lock().disk.size()
+        self.shared.lock().disk.size()
     }
 
     fn set_size(&mut self, size: Length) -> IoResult<()> {
-        let mut slot = self.0.lock();
-        let result = slot.changing().set_size(size);
+        let mut slot = self.shared.lock();
+        slot.version.changes += 1;
+        let desk = &self.shared.desk;
+        let result = slot.resize(size, desk, self.opened);
         if let Some(layer) = &mut slot.layer {
-            layer.resized(Traced::Resize(size), &result, &self.0.desk);
+            layer.resized(Traced::Resize(size), &result, desk);
         }
         result
     }
 
     fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
-        let mut slot = self.0.lock();
+        let mut slot = self.shared.lock();
         slot.counters.count(IoType::BlockStatus);
         if slot.is_calm(IoType::BlockStatus, range) {
             return slot.disk.block_status(range);
         }
         let mut answer = None;
-        slot.pass(range, Io::BlockStatus(&mut answer), &self.0.desk)?;
+        let io = Io::BlockStatus(&mut answer);
+        slot.pass(range, io, &self.shared.desk, self.opened)?;
         // No rule acknowledges a query without having it answered.
         answer.map_or_else(|| slot.disk.block_status(range), Ok)
     }
 
     fn event(&mut self, event: Event) -> IoResult<()> {
-        self.0.event(event)
+        self.shared.event(event)
     }
 }
 
@@ -349,7 +417,9 @@ impl<D: BlockDevice> BlockDevice for Plain<D> {
 
 impl<D: fmt::Debug> fmt::Debug for Handle<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Handle").field(&self.0.lock().disk).finish()
+        f.debug_tuple("Handle")
+            .field(&self.shared.lock().disk)
+            .finish()
     }
 }
 

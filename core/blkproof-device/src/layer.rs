@@ -13,7 +13,7 @@
 
 mod before;
 mod blkdebug;
-mod chance;
+pub(crate) mod chance;
 mod effect;
 mod entry;
 mod matcher;
@@ -33,6 +33,7 @@ use blkdebug::Blkdebug;
 use entry::Entry;
 use matcher::{Matcher, Span};
 
+pub(crate) use effect::keeps;
 pub(crate) use request::{Call, Io, Request};
 
 /// The fault layer of one place.
@@ -40,6 +41,8 @@ pub(crate) use request::{Call, Io, Request};
 pub(crate) struct Layer {
     place: Place,
     tracing: bool,
+    /// There is a volatile cache below, which every change and every flush has to pass.
+    cached: bool,
     entries: Vec<Entry>,
     blkdebug: Blkdebug,
     /// The extended rules.
@@ -95,6 +98,7 @@ impl Layer {
         Self {
             place,
             tracing: false,
+            cached: false,
             entries: Vec::new(),
             blkdebug: Blkdebug::default(),
             extended: Matcher::default(),
@@ -117,6 +121,17 @@ impl Layer {
 
     pub(crate) fn set_tracing(&mut self, tracing: bool) {
         self.tracing = tracing;
+        self.attend();
+    }
+
+    pub(crate) fn set_cached(&mut self, cached: bool) {
+        self.cached = cached;
+        self.attend();
+    }
+
+    /// Forgets the requests that wait: nobody makes them again.
+    pub(crate) fn forget_held(&mut self) {
+        self.held.clear();
         self.attend();
     }
 
@@ -150,7 +165,8 @@ impl Layer {
             let (start, done) = own_events(kind);
             let mut events = start.into_iter().chain(done);
             let raises = events.any(|event| self.blkdebug.watches(event));
-            if always || raises || overlays && changes(kind) {
+            let cached = self.cached && (changes(kind) || kind == IoType::Flush);
+            if always || raises || cached || overlays && changes(kind) {
                 self.attentive = self.attentive.with(kind);
             }
         }

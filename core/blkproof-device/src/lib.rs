@@ -2,7 +2,8 @@
 //!
 //! The seam is [`BlockDevice`], one device, and [`Store`], the named devices that a subject creates
 //! and opens. Everything else here implements or wraps them: the memory disk, the file disk, the
-//! fault layer that interprets `blkdebug`'s rules and more, and the trace with its ledger.
+//! fault layer that interprets `blkdebug`'s rules and more, the volatile cache that loses what was
+//! not flushed, and the trace with its ledger.
 //!
 //! A harness makes a [`MemStore`] or a [`FolderStore`], gives the subject a
 //! [`subject_handle`](FaultStore::subject_handle) of it and keeps its own.
@@ -23,13 +24,21 @@ mod range_set;
 
 mod trace;
 
+mod meter;
+
+mod record;
+
 mod desk;
 
 mod layer;
 
+mod volatile;
+
 mod handle;
 
 mod fault_store;
+
+mod power;
 
 mod folder;
 
@@ -44,5 +53,7 @@ pub use layer::RuleCount;
 pub use media::{Media, Memory};
 pub use mem_disk::MemDisk;
 pub use pool::{PAGE, Pool};
+pub use record::{Operation, Recorded};
 pub use store::{Store, StoreError};
 pub use trace::{Counters, TraceEntry, Traced};
+pub use volatile::{Pending, PowerLoss};

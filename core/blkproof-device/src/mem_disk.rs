@@ -8,6 +8,7 @@ use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Errno, Length, Offset};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult, StatusKind};
+use crate::layer::chance;
 use crate::pool::{PAGE, PAGE_BYTES, Pool};
 use table::{EXTENT_PAGES, Table};
 
@@ -54,6 +55,24 @@ impl MemDisk {
     #[must_use]
     pub fn allocated(&self) -> Length {
         Length(self.table.pages() * PAGE)
+    }
+
+    /// Returns two sums over what it holds, its size and where its pages lie, from `seeds` on.
+    pub(crate) fn digest(&self, seeds: [u64; 2]) -> [u64; 2] {
+        let [mut one, mut other] = seeds.map(|seed| chance::mix(seed, self.size));
+        self.table.each_page(|number, page| {
+            one = chance::mix(one, number);
+            other = chance::mix(other, !number);
+            let (words, _) = page.as_chunks::<8>();
+            for word in words {
+                let word = u64::from_le_bytes(*word);
+                one = (one ^ word)
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                    .rotate_left(29);
+                other = (other.rotate_left(23) ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            }
+        });
+        [chance::mix(one, 1), chance::mix(other, 2)]
     }
 
     /// Makes `range`, which need not end on page boundaries, read as zeroes.

@@ -15,6 +15,9 @@ pub(crate) struct Raw<D> {
     size: u64,
     /// Something was written since the last flush that succeeded.
     written: bool,
+    /// It was not flushed since it was opened: whoever had it open before may have been killed, and
+    /// what it left is no less to be durable.
+    inherited: bool,
 }
 
 impl<D: BlockDevice> Raw<D> {
@@ -25,6 +28,7 @@ impl<D: BlockDevice> Raw<D> {
             file,
             size,
             written: false,
+            inherited: true,
         }
     }
 
@@ -87,7 +91,10 @@ impl<D: BlockDevice> BlockDevice for Raw<D> {
             self.file.event(Event::FlushToDisk)?;
             self.file.flush()?;
             self.written = false;
+        } else if self.inherited {
+            self.file.flush()?;
         }
+        self.inherited = false;
         Ok(())
     }
 
@@ -95,9 +102,17 @@ impl<D: BlockDevice> BlockDevice for Raw<D> {
         Length(self.size)
     }
 
+    /// Changes the size, durably: what is written behind the old end would be lost with it. Growing
+    /// that cannot be made durable is taken back; what was cut off cannot be.
     fn set_size(&mut self, size: Length) -> IoResult<()> {
         self.written = true;
         self.file.set_size(size)?;
+        if let Err(error) = self.file.flush()
+            && size.0 > self.size
+        {
+            self.file.set_size(Length(self.size))?;
+            return Err(error);
+        }
         self.size = size.0;
         Ok(())
     }

@@ -333,7 +333,12 @@ impl Machine {
                     Durability::Later
                 };
                 let result = if *compressed {
-                    device.write_compressed(Offset(range.start), data)
+                    let written = device.write_compressed(Offset(range.start), data);
+                    // No format writes through what it compresses.
+                    match durability {
+                        Durability::Now => written.and_then(|()| device.flush()),
+                        Durability::Later => written,
+                    }
                 } else {
                     device.write_at(Offset(range.start), data, durability)
                 };

@@ -41,7 +41,8 @@ const WIDTH: u64 = 2;
 
 /// Writes an empty image over whatever `device` holds.
 ///
-/// The header comes last: a device that fails on the way holds no image.
+/// The header comes last, behind a flush of all that it leads to: a device that fails or loses its
+/// power on the way holds no image. What is reported as done is durable.
 ///
 /// # Errors
 ///
@@ -57,7 +58,9 @@ pub fn create<D: BlockDevice + ?Sized>(
     }
     device.set_size(Length(plan.clusters << plan.header.layout.cluster_bits))?;
     plan.write_refcounts(device)?;
+    device.flush()?;
     device.write_at(Offset(0), &header, Durability::Later)?;
+    device.flush()?;
     Ok(())
 }
 

@@ -6,8 +6,9 @@ use blkproof_spec::{ByteRange, Offset};
 
 /// The device that holds the image.
 ///
-/// It remembers whether anything was written since it was last flushed, so that a barrier costs
-/// nothing where there is nothing to order.
+/// It remembers whether anything may have been written since it was last flushed, so that a barrier
+/// costs nothing where there is nothing to order. At first something may: whoever had the image
+/// open before may have been killed, and what it left is taken for true from now on.
 #[derive(Debug)]
 pub(crate) struct ImageFile<D> {
     device: D,
@@ -18,7 +19,7 @@ impl<D: BlockDevice> ImageFile<D> {
     pub(crate) fn new(device: D) -> Self {
         Self {
             device,
-            unflushed: false,
+            unflushed: true,
         }
     }
 

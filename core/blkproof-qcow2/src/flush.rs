@@ -30,6 +30,9 @@ impl<D: BlockDevice> Qcow2<D> {
             self.file.flush()?;
             self.changed = false;
         }
+        // What somebody else left unflushed, who had the image open before, is no less to be
+        // durable.
+        self.file.barrier()?;
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! Another size.
 //!
-//! Growing makes everything ready and writes the new size last. Shrinking looks at everything that
-//! lies behind the new end, writes the new size, and then gives up what it looked at. So a change
-//! of size that fails or waits changes nothing. What a shrunk image could not give up stays behind
-//! its end until the size changes again, and is dropped before it could come in sight.
+//! A size is durable when it is reported, as in QEMU: what is written behind the old end would be
+//! lost with it. Growing makes everything ready and writes the new size last. Shrinking looks at
+//! everything that lies behind the new end, writes the new size, and then gives up what it looked
+//! at. So a change of size that fails or waits changes nothing. What a shrunk image could not give
+//! up stays behind its end until the size changes again, and is dropped before it could come in
+//! sight.
 
 use blkproof_device::BlockDevice;
 use blkproof_spec::fault::Event;
@@ -90,8 +92,11 @@ impl<D: BlockDevice> Qcow2<D> {
 
     fn set_header_size(&mut self, size: u64) -> Inner<()> {
         let old = core::mem::replace(&mut self.header.size, size);
-        let written = self.write_header_fields();
+        let written = self
+            .write_header_fields()
+            .and_then(|()| self.file.flush().map_err(Into::into));
         if written.is_err() {
+            self.header_dirty = true;
             // What the file holds now is not known; the flag has the old size written again.
             self.header.size = old;
         }

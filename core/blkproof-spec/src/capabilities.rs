@@ -53,7 +53,7 @@ impl Capabilities {
         resize: true,
         restart: true,
         persistent: true,
-        power: false,
+        power: true,
         unflushed_arbitrary: false,
         declines: false,
     };

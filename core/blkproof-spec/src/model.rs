@@ -45,6 +45,8 @@ mod ends;
 
 mod control;
 
+mod power;
+
 mod status;
 
 mod blame;
@@ -79,6 +81,7 @@ use ends::Remainder;
 use flight::Flight;
 use images::{ImageId, Images};
 use jobs::{Job, Point, RestorePoint};
+use power::Power;
 
 /// The reference model of one run.
 #[derive(Clone, Debug)]
@@ -104,6 +107,7 @@ pub struct Model {
     /// A backup, a bitmap command or a transaction was carried out.
     commanded: bool,
     undetectable: bool,
+    power: Power,
     cleanup: Option<Cleanup>,
     scope: Scoped,
 }
@@ -168,6 +172,7 @@ impl Model {
             delays: false,
             commanded: false,
             undetectable: false,
+            power: Power::default(),
             cleanup: None,
             scope: Scoped::default(),
         };
@@ -216,6 +221,13 @@ impl Model {
             return;
         }
         self.blame(step, seen);
+        if seen.reply == Reply::Cut {
+            self.cut_in_midst(number, step, seen, out);
+            if let Some(status) = seen.status {
+                self.judge_status(status, out);
+            }
+            return;
+        }
         self.find_out_bitmaps(step, seen.reply);
         self.take_step(number, step, seen, out);
         self.take_events(seen, out);
@@ -287,9 +299,10 @@ impl Model {
             | Action::LiftAll
             | Action::WaitFor(_)
             | Action::ResumeTag(_)
-            | Action::Kill { .. }
-            | Action::PowerCut(_)
             | Action::Check(_) => {}
+            Action::Kill { .. } | Action::PowerCut(_) => {
+                self.lose_power_now(number, step, seen, out);
+            }
         }
     }
 

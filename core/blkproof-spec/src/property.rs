@@ -1,11 +1,11 @@
 //! The properties that a subject is held to: one file each, with its sentence and its check.
 //!
 //! The checks are called by the model, which knows what ought to be; a check compares that with
-//! what was seen and says so in a [`Violation`](crate::model::Violation). Property 20 and 21 of
-//! the oracle (power cuts) are not among them yet.
+//! what was seen and says so in a [`Violation`](crate::model::Violation).
 
 pub(crate) mod answers_exact;
 pub(crate) mod bitmap_honest;
+pub(crate) mod completed_survives;
 pub(crate) mod copy_minimal;
 pub(crate) mod deterministic;
 pub(crate) mod dirty_precise;
@@ -13,6 +13,7 @@ pub(crate) mod dirty_recovers;
 pub(crate) mod dirty_sound;
 pub(crate) mod errors_caused;
 pub(crate) mod fault_surfaces;
+pub(crate) mod flushed_survives;
 pub(crate) mod guest_reads_writes;
 pub(crate) mod guest_unharmed;
 pub(crate) mod image_sound;
@@ -103,6 +104,10 @@ properties! {
     RefusedNotWrong = "refused-not-wrong" in refused_not_wrong,
     /// Once all faults are lifted, backups work again.
     Progress = "progress" in progress,
+    /// What was flushed survives a loss of power.
+    FlushedSurvives = "flushed-survives" in flushed_survives,
+    /// A completed backup survives a loss of power.
+    CompletedSurvives = "completed-survives" in completed_survives,
     /// Closed images are structurally valid.
     ImageSound = "image-sound" in image_sound,
     /// No step panics, hangs or exceeds its bound of work without a reason.

@@ -26,6 +26,7 @@ pub use choices::Choices;
 pub use kind::Kind;
 pub use profile::{Profile, ProfileError};
 
+use blkproof_spec::power::Cache;
 use blkproof_spec::{Limits, Scenario, Setup, Units};
 
 use account::Account;
@@ -50,6 +51,12 @@ pub fn scenario(choices: &mut Choices<'_>, profile: &Profile) -> Scenario {
     let room = usize::try_from(count + 4).unwrap_or(0);
     let mut account = Account::new(choices, profile, room);
     let disks = shapes::disks(&mut account, choices, profile);
+    let loses = account.weights[Kind::PowerCut as usize] > 0;
+    let cache = if loses {
+        steps::cache(choices)
+    } else {
+        Cache::default()
+    };
     let rules = if choices.chance(profile.at_open) {
         steps::at_open(&mut account, choices)
     } else {
@@ -70,7 +77,7 @@ pub fn scenario(choices: &mut Choices<'_>, profile: &Profile) -> Scenario {
         setup: Setup {
             disks,
             rules,
-            cache: blkproof_spec::power::Cache::default(),
+            cache,
             limits,
         },
         steps: account.steps,

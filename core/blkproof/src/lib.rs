@@ -47,6 +47,6 @@ pub use check::{Check, check};
 pub use inspect::{Backing, Images, InspectError, Inspected, Inspector, Soundness};
 pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
 pub use report::{Entry, Report, Told, WrongRange};
-pub use run::{Cleanup, Options, Runner, sha256_hex};
+pub use run::{Cleanup, Options, Recording, Runner, sha256_hex};
 pub use small::{SmallEngine, SmallSubject, Source};
 pub use subject::{Subject, SubjectError};

@@ -47,6 +47,8 @@ pub struct Counts {
     pub fired: u64,
     /// The rules that never acted, in the order of their installation.
     pub idle_rules: Vec<FaultRule>,
+    /// How often power was lost or the process killed.
+    pub losses: u64,
     /// The comparisons that the model demanded.
     pub demands: u64,
     /// The bytes that were compared.

@@ -12,6 +12,8 @@ mod check;
 
 mod compare;
 
+mod crash;
+
 mod digest;
 
 mod end;
@@ -21,6 +23,8 @@ mod known;
 mod looked;
 
 mod on_top;
+
+mod power;
 
 mod trace;
 
@@ -38,11 +42,14 @@ use crate::coverage::Coverage;
 use crate::inspect::Inspector;
 use crate::outcome::{Counts, Failure, Finding, Moment, NotJudged, Outcome};
 use crate::subject::Subject;
+use crash::Mark;
 use known::Known;
 use looked::Looked;
+use power::Losses;
 use world::World;
 
 pub(crate) use carry::reply_text;
+pub use crash::Recording;
 pub use trace::sha256_hex;
 
 /// How scenarios are run.
@@ -98,6 +105,8 @@ pub struct Runner {
 struct Buffers {
     read: Vec<u8>,
     events: Vec<JobEvent>,
+    /// The events that were heard before power was lost.
+    early: Vec<JobEvent>,
     status: Status,
     fired: Vec<Firing>,
     suspended: Vec<Tag>,
@@ -117,6 +126,7 @@ impl Buffers {
         self.judgement.clear();
         self.replies.clear();
         self.firings.clear();
+        self.early.clear();
         self.unchecked.clear();
         self.known.clear();
         self.looked.clear();
@@ -184,32 +194,51 @@ impl Runner {
         inspector: Option<&mut dyn Inspector>,
     ) -> Outcome {
         self.buffers.clear();
+        let inspector = shortened(inspector);
+        self.run_of(store, scenario, subject, inspector).run()
+    }
+
+    /// Makes ready to run a scenario.
+    fn run_of<'a, M: Media>(
+        &'a mut self,
+        store: &'a FaultStore<M>,
+        scenario: &'a Scenario,
+        subject: &'a mut dyn Subject,
+        inspector: Option<&'a mut dyn Inspector>,
+    ) -> Run<'a> {
         let mut capabilities = subject.capabilities();
         if self.options.hide_status {
             capabilities.bitmap_status = false;
             capabilities.dirty_ranges = false;
         }
-        let run = Run {
+        Run {
             scenario,
             subject,
             world: store,
-            // Within an option, the borrow does not shorten by itself.
-            inspector: match inspector {
-                Some(inspector) => Some(inspector),
-                None => None,
-            },
+            inspector,
             options: self.options,
             coverage: self.coverage.as_mut(),
             capabilities,
             model: Model::new(&scenario.setup, capabilities),
             trace: self.options.trace.then(trace::Trace::default),
+            losses: Losses::of(scenario),
+            marks: None,
             moment: Moment::Preparing,
             findings: Vec::new(),
             not_judged: None,
             counts: Counts::default(),
             buffers: &mut self.buffers,
-        };
-        run.run()
+        }
+    }
+}
+
+/// Shortens a borrow within an option, which it does not by itself.
+fn shortened<'short, 'long: 'short>(
+    inspector: Option<&'short mut (dyn Inspector + 'long)>,
+) -> Option<&'short mut (dyn Inspector + 'short)> {
+    match inspector {
+        Some(inspector) => Some(inspector),
+        None => None,
     }
 }
 
@@ -224,6 +253,9 @@ struct Run<'a> {
     capabilities: Capabilities,
     model: Model,
     trace: Option<trace::Trace>,
+    losses: Losses,
+    /// Where what is known before each step is kept, if the run is recorded.
+    marks: Option<&'a mut Vec<Mark>>,
     moment: Moment,
     findings: Vec<Finding>,
     not_judged: Option<NotJudged>,
@@ -246,6 +278,10 @@ impl Run<'_> {
         if let Some(trace) = self.trace.take() {
             self.counts.trace = Some(trace.finish());
         }
+        self.outcome(result)
+    }
+
+    fn outcome(self, result: Result<(), Stop>) -> Outcome {
         match result {
             Ok(()) => Outcome::Held(self.counts),
             Err(Stop::NotJudged(why)) => Outcome::NotJudged(why, self.counts),
@@ -258,6 +294,7 @@ impl Run<'_> {
         for (index, step) in self.scenario.steps.iter().enumerate() {
             let number = StepNumber(u32::try_from(index + 1).unwrap_or(u32::MAX));
             self.moment = Moment::Step(number);
+            self.mark(number);
             if index < self.options.prepared {
                 self.prepared_step(number, &step.action);
             } else {
@@ -266,6 +303,7 @@ impl Run<'_> {
             self.counts.steps += 1;
             self.go_on()?;
         }
+        self.mark(StepNumber(0));
         self.end()
     }
 
@@ -279,6 +317,7 @@ impl Run<'_> {
             subject.prepare(handle, setup)
         });
         self.go_on()?;
+        self.expect_losses();
         self.world.set_tracing(self.options.trace);
         for rule in &setup.rules {
             self.world.install(rule);

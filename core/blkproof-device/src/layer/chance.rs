@@ -13,11 +13,11 @@ pub(crate) fn mix(hash: u64, word: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn mix_all(hash: u64, words: impl IntoIterator<Item = u64>) -> u64 {
+pub(crate) fn mix_all(hash: u64, words: impl IntoIterator<Item = u64>) -> u64 {
     words.into_iter().fold(hash, mix)
 }
 
-fn mix_text(hash: u64, text: &str) -> u64 {
+pub(crate) fn mix_text(hash: u64, text: &str) -> u64 {
     let hash = mix(hash, text.len() as u64);
     mix_all(hash, text.bytes().map(u64::from))
 }

@@ -210,8 +210,8 @@ impl Layer {
     }
 }
 
-/// Tells whether a torn write keeps its piece at `index` of `count`.
-fn keeps(kept: Kept, index: u64, count: u64, sector: u64) -> bool {
+/// Tells whether something torn keeps its piece at `index` of `count`.
+pub(crate) fn keeps(kept: Kept, index: u64, count: u64, sector: u64) -> bool {
     match kept {
         Kept::Left => index < count.div_ceil(2),
         Kept::Right => index >= count / 2,

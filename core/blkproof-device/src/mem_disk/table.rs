@@ -173,6 +173,20 @@ impl Table {
         Arc::make_mut(&mut self.extents[place])
     }
 
+    /// Shows every page that is there, with its number, in order.
+    pub(crate) fn each_page(&self, mut see: impl FnMut(u64, &Page)) {
+        for (key, extent) in self.keys.iter().zip(&self.extents) {
+            let mut present = extent.present;
+            while present != 0 {
+                let index = present.trailing_zeros();
+                present &= present - 1;
+                if let Some(page) = extent.page(index as usize) {
+                    see(key * EXTENT_PAGES + u64::from(index), page);
+                }
+            }
+        }
+    }
+
     /// Returns the length in pages of the run from `page` on, at most `limit`, that is alike there
     /// or not there, and whether it is there.
     pub(crate) fn run(&mut self, page: u64, limit: u64) -> (u64, bool) {

@@ -15,6 +15,7 @@ mod mem_disk;
 mod mem_store;
 
 mod naive;
+mod power;
 
 mod program;
 

@@ -276,7 +276,12 @@ impl Model {
         out: &mut Judgement,
     ) {
         let why = self.refuse_resize(at, size);
+        let legal = why.as_ref().is_none_or(|why| why.or_done);
         if !self.admit_command(why, seen, out) {
+            // The file may have the new size until the old one is written again.
+            if legal && let Some(disk) = self.images.find(at.name()) {
+                self.resizing(disk, size.0, false);
+            }
             return;
         }
         let Some(disk) = self.images.find(at.name()) else {
@@ -284,6 +289,9 @@ impl Model {
         };
         self.drained(disk);
         self.retire(disk);
+        // Nothing has to be done for a size that it has already.
+        let changes = self.images.get(disk).size() != size.0;
+        self.resizing(disk, size.0, changes && seen.fired.is_empty());
         let bitmaps = &mut self.bitmaps;
         let image = self.images.get_mut(disk);
         let old = image.size();
@@ -311,7 +319,7 @@ impl Model {
         }
     }
 
-    fn refuse_resize(&self, at: &At, size: Length) -> Option<Refusals> {
+    pub(super) fn refuse_resize(&self, at: &At, size: Length) -> Option<Refusals> {
         let disk =
             self.images
                 .find(at.name())

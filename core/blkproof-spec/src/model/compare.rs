@@ -10,8 +10,8 @@ use super::ranges::RangeSet;
 use crate::content::Bytes;
 use crate::name::ImageName;
 use crate::property::{
-    Property, copy_minimal, dirty_recovers, guest_reads_writes, image_sound, restore_exact,
-    restore_points_survive,
+    Property, completed_survives, copy_minimal, dirty_recovers, flushed_survives,
+    guest_reads_writes, image_sound, restore_exact, restore_points_survive,
 };
 use crate::step::{Check, Reference, StepNumber};
 use crate::units::{ByteRange, SECTOR};
@@ -245,6 +245,11 @@ impl Model {
         if disk_demand {
             let mismatches = violation.mismatches.clone();
             guest_reads_writes::check(about, mismatches, self.faulted, out);
+            let violation = Violation {
+                property: Property::GuestReadsWrites,
+                ..violation
+            };
+            flushed_survives::check(&violation, self.power.losses, out);
             if self.commanded {
                 out.violations.push(Violation {
                     property: Property::GuestUnharmed,
@@ -257,6 +262,9 @@ impl Model {
             Against::Point(index) => self.points.get(index),
             _ => None,
         };
+        let outlived = demand.property != Property::CompletedSurvives
+            && point.is_some_and(|point| self.lost_since(point.step));
+        completed_survives::check(&violation, outlived, out);
         let frozen: Option<(StepNumber, bool)> = point.map(|point| (point.step, point.shared));
         let is_now = |mismatch: &Mismatch| {
             point.is_some_and(|point| self.shows_now(point.disk, mismatch, bytes, offset))
@@ -310,7 +318,8 @@ impl Model {
     pub fn judge_image(&self, image: &ImageName, report: ImageReport, out: &mut Judgement) {
         // Where an image of its chain was removed, nothing can be said.
         let found = self.images.find(image);
-        let whole = found.is_none_or(|id| self.images.chain(id).is_some());
+        let whole =
+            found.is_none_or(|id| self.images.chain(id).is_some() && !self.may_be_in_part(id));
         if !self.undetectable && whole {
             image_sound::check(image, report, self.faulted, out);
         }

@@ -235,8 +235,10 @@ impl Model {
             self.end_job(index, JobEnd::Cancelled, out);
         }
         self.jobs.clear();
+        self.abandon();
         let disks: Vec<ImageId> = self.images.disks().map(|(disk, _)| disk).collect();
         for disk in disks {
+            self.flushed(disk);
             let size = self.images.get(disk).size();
             for bitmap in &mut self.bitmaps {
                 if bitmap.owner == Owner::Disk(disk) {
@@ -244,7 +246,6 @@ impl Model {
                 }
             }
         }
-        self.abandon();
         self.keep_stored(seen);
     }
 }

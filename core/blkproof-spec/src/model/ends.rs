@@ -52,6 +52,8 @@ impl Model {
         if end == JobEnd::Success {
             fault_surfaces::job(&job.name, job.errors.owed(), out);
             self.fill_target(&job);
+            // Success is reported of what is durable.
+            self.flushed(job.target);
             self.demand_target(&job, &old, out);
         } else {
             self.blur_target(&job);
@@ -100,7 +102,7 @@ impl Model {
     }
 
     /// Leaves open what the target holds, wherever something may have been copied.
-    fn blur_target(&mut self, job: &Job) {
+    pub(super) fn blur_target(&mut self, job: &Job) {
         if job.state.is_none() {
             return;
         }
@@ -108,6 +110,7 @@ impl Model {
         for clusters in [&job.must, &job.extra] {
             for range in clipped(clusters, size) {
                 let new = self.points[job.point].contents.cut(range);
+                self.unflushed(job.target, range, || new.clone());
                 self.images.blur(job.target, range, new, None);
             }
         }
@@ -250,6 +253,15 @@ impl Model {
         for range in clean.iter() {
             put(&mut image.layer, range, &point.contents);
         }
+        // A bitmap that calls something clean says that it is durable.
+        let contents = point.contents.clone();
+        for range in clean.iter() {
+            self.found_durable(remainder.target, range, contents.cut(range));
+        }
+        let (image, point) = (
+            self.images.get(remainder.target),
+            &self.points[remainder.point],
+        );
         out.demands.push(Demand {
             target: Target::Image(image.name.clone()),
             size: point.size.into(),

@@ -47,7 +47,7 @@ impl Model {
         job_lifecycle::violated(name, "event", Fact::Nothing, seen, out);
     }
 
-    fn take_event(&mut self, index: usize, event: &JobEvent, out: &mut Judgement) {
+    pub(super) fn take_event(&mut self, index: usize, event: &JobEvent, out: &mut Judgement) {
         match event {
             JobEvent::Status { state, .. } => self.take_state(index, *state, out),
             JobEvent::Completed {

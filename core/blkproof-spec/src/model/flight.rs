@@ -22,7 +22,7 @@ pub(crate) struct Flight {
     pub(super) id: Option<RequestId>,
     pub(super) disk: ImageId,
     pub(super) op: GuestOp,
-    effect: Option<Effect>,
+    pub(super) effect: Option<Effect>,
     cells: Vec<CellId>,
     /// The disk's moment since which it is under way.
     moment: u64,

@@ -3,17 +3,18 @@
 use super::Model;
 use super::bitmaps::Owner;
 use super::blame::Reach;
-use super::images::{CellId, Contents, ImageId, Source, Value};
+use super::images::{CellId, ImageId, Source, Value};
 use super::judgement::{About, Fact, Judgement, Observation, Violation};
 use super::names::Refusals;
+use super::power::filled;
 use super::ranges::RangeSet;
 use crate::content::{Bytes, DiskId, WriteNumber};
 use crate::errno::Errno;
 use crate::fault::{Firing, IoType, Layer};
 use crate::geometry::{DiscardMode, Format};
 use crate::property::{
-    Property, answers_exact, errors_caused, fault_surfaces, guest_reads_writes, guest_unharmed,
-    no_crash, refusal_harmless,
+    Property, answers_exact, errors_caused, fault_surfaces, flushed_survives, guest_reads_writes,
+    guest_unharmed, no_crash, refusal_harmless,
 };
 use crate::reply::{Refusal, Reply};
 use crate::step::{At, GuestOp, StepNumber, Sync};
@@ -169,10 +170,18 @@ impl Model {
 
     /// Takes in a request that succeeded.
     fn apply(&mut self, number: StepNumber, disk: ImageId, by_node: bool, op: &GuestOp) {
+        if *op == GuestOp::Flush {
+            self.flushed(disk);
+        }
         let Some(effect) = self.effect(number, disk, op) else {
             return;
         };
         let moment = self.change(disk, effect.range);
+        if let GuestOp::Write { fua: true, .. } = op {
+            self.written_through(disk, effect.range, effect.value);
+        } else {
+            self.unflushed(disk, effect.range, || filled(effect.range, effect.value));
+        }
         self.images
             .get_mut(disk)
             .layer
@@ -229,8 +238,8 @@ impl Model {
         if effect.range.is_empty() {
             return None;
         }
-        let mut new = Contents::default();
-        new.set(effect.range, effect.value);
+        let new = filled(effect.range, effect.value);
+        self.unflushed(disk, effect.range, || new.clone());
         Some(
             self.images
                 .blur(disk, effect.range, new, Some((disk, moment))),
@@ -332,6 +341,19 @@ impl Model {
             Violation::MISMATCHES_MAX,
         );
         self.learn(&found.pins);
+        if self.power.losses > 0 {
+            let violation = Violation {
+                mismatches: found.mismatches.clone(),
+                ..Violation::new(
+                    Property::GuestReadsWrites,
+                    about.clone(),
+                    "contents",
+                    Fact::Contents,
+                    Fact::Contents,
+                )
+            };
+            flushed_survives::check(&violation, self.power.losses, out);
+        }
         guest_reads_writes::check(about, found.mismatches, self.faulted, out);
     }
 

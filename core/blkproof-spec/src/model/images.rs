@@ -16,6 +16,7 @@ pub(crate) use pinning::Source;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::power::Unflushed;
 use super::ranges::{RangeMap, RangeSet};
 use crate::content::Bytes;
 use crate::geometry::{DiscardMode, Format, Geometry};
@@ -102,6 +103,10 @@ pub(crate) struct Image {
     pub(crate) kept: RangeSet,
     /// How often its contents changed: the name of a moment of this disk.
     pub(crate) moment: u64,
+    /// What a loss of power may take back; `None` where all is durable, or no loss is expected.
+    pub(crate) unflushed: Option<Box<Unflushed>>,
+    /// The sizes that it may have, where a loss of power left that open.
+    pub(crate) sizes: Vec<u64>,
     /// The disk, and its moment, that the image shows through its chain.
     pub(crate) shows: Option<(ImageId, u64)>,
 }
@@ -118,6 +123,8 @@ impl Image {
             absent: Absent::Through,
             kept: RangeSet::default(),
             moment: 0,
+            unflushed: None,
+            sizes: Vec::new(),
             shows: None,
         }
     }
@@ -315,11 +322,15 @@ impl Images {
             open: false,
             written,
         };
-        let number = u32::try_from(self.cells.len()).expect("a scenario has few cells");
-        self.cells.push(cell);
-        let cell = CellId(number);
+        let cell = self.add_cell(cell);
         self.get_mut(id).layer.set(range, Value::Cell(cell));
         cell
+    }
+
+    pub(crate) fn add_cell(&mut self, cell: Cell) -> CellId {
+        let number = u32::try_from(self.cells.len()).expect("a scenario has few cells");
+        self.cells.push(cell);
+        CellId(number)
     }
 
     /// Says which value the sectors of `range` have. What is pinned already stays.
@@ -382,6 +393,20 @@ impl Images {
 }
 
 impl Cell {
+    /// Returns a cell of the same values of which as much is known.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            open: false,
+            written: None,
+            ..self.clone()
+        }
+    }
+
+    /// Returns both of its values for change.
+    pub(crate) fn sides_mut(&mut self) -> [&mut Contents; 2] {
+        [&mut self.old, &mut self.new]
+    }
+
     fn side(&self, choice: Choice) -> &Contents {
         match choice {
             Choice::Old => &self.old,

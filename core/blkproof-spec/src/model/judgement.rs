@@ -28,6 +28,9 @@ pub struct Observation<'a> {
     pub data: &'a [u8],
     /// The tags under which requests are suspended after the step.
     pub suspended: &'a [Tag],
+    /// Of a step in which power was lost: the process was killed only, and nothing became durable
+    /// by it.
+    pub killed: bool,
 }
 
 impl Observation<'_> {
@@ -41,6 +44,7 @@ impl Observation<'_> {
             fired: &[],
             data: &[],
             suspended: &[],
+            killed: false,
         }
     }
 }

@@ -70,6 +70,21 @@ impl Model {
         }
     }
 
+    /// Takes in that the subject ended without a word: what is stored is left, and whether its file
+    /// had flagged it, or had it at all, shows.
+    pub(super) fn lose_bitmaps(&mut self) {
+        self.bitmaps
+            .retain(|bitmap| bitmap.persistent && matches!(bitmap.owner, Owner::Disk(_)));
+        for bitmap in &mut self.bitmaps {
+            bitmap.reclaim();
+            bitmap.removed = false;
+            if !bitmap.inconsistent {
+                bitmap.came_back = true;
+                bitmap.doubt_end();
+            }
+        }
+    }
+
     /// Leaves open whether the file still has what a transaction removed that was taken back.
     pub(super) fn doubt_removed(&mut self, actions: &[TransactionAction]) {
         for action in actions {

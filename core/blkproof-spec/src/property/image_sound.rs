@@ -1,12 +1,14 @@
-//! Closed images are structurally valid: no cluster is used twice, no reference count is
-//! too low.
+//! Images are structurally valid when they are closed and after a loss of power: no cluster is used
+//! twice, no reference count is too low.
 //!
-//! Checked: over every image that an inspector can look into, at the end.
+//! Checked: over every image that an inspector can look into, after each loss of power and at the
+//! end.
 
-pub(super) const SENTENCE: &str = "Closed images are structurally valid: no cluster is used \
-    twice, no reference count is too low.";
+pub(super) const SENTENCE: &str = "Images are structurally valid when they are closed and after a \
+    loss of power: no cluster is used twice, no reference count is too low.";
 
-pub(super) const WHEN: &str = "Over every image that an inspector can look into, at the end.";
+pub(super) const WHEN: &str = "Over every image that an inspector can look into, after each loss \
+    of power and at the end.";
 
 use super::Property;
 use crate::model::{About, Fact, ImageReport, Judgement, Violation};

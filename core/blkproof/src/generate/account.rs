@@ -25,6 +25,8 @@ pub(super) struct Account {
     pub(super) rules: Few<Rule, 8>,
     /// The requests that are suspended, by their tags.
     pub(super) tags: Few<Label, 4>,
+    /// Power may be lost in the midst of a step.
+    pub(super) lossy: bool,
     /// There was a fault rule.
     pub(super) faulted: bool,
     /// A rule that makes requests wait may be there.
@@ -139,6 +141,7 @@ impl Account {
             requests: Few::default(),
             rules: Few::default(),
             tags: Few::default(),
+            lossy: false,
             faulted: false,
             holds: false,
             weights: profile.weights,
@@ -173,6 +176,8 @@ impl Account {
     }
 
     pub(super) fn push_expecting(&mut self, action: Action, expect: Expect) {
+        // Whether a step comes to an answer, where power may be lost in its midst, nobody can tell.
+        let expect = if self.lossy { Expect::Any } else { expect };
         self.steps.push(Step { action, expect });
     }
 

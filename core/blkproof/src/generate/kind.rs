@@ -71,6 +71,10 @@ kinds! {
     Strike = "strike",
     /// A bitmap that is stored, over a restart.
     Outlive = "outlive",
+    /// The process is killed, now or in the midst of a later step.
+    Kill = "kill",
+    /// The power is cut, now or in the midst of a later step.
+    PowerCut = "power-cut",
 }
 
 /// How many kinds there are.

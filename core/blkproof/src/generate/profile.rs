@@ -50,7 +50,7 @@ pub struct Profile {
 }
 
 /// The profiles that come with blkproof, each a file.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("small", include_str!("../../profiles/small.toml")),
     ("faults", include_str!("../../profiles/faults.toml")),
     (
@@ -58,10 +58,12 @@ const FILES: [(&str, &str); 4] = [
         include_str!("../../profiles/transactions.toml"),
     ),
     ("large", include_str!("../../profiles/large.toml")),
+    ("power", include_str!("../../profiles/power.toml")),
 ];
 
 impl Profile {
-    /// Returns the profiles that come with blkproof: `small`, `faults`, `transactions`, `large`.
+    /// Returns the profiles that come with blkproof: `small`, `faults`, `transactions`, `large`,
+    /// `power`.
     #[must_use]
     pub fn built_in() -> &'static [Self] {
         static PROFILES: OnceLock<Vec<Profile>> = OnceLock::new();

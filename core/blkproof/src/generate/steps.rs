@@ -20,11 +20,14 @@ mod options;
 
 mod outlive;
 
+mod power;
+
 mod scenes;
 
 mod transactions;
 
 pub(super) use faults::at_open;
+pub(super) use power::cache;
 
 use blkproof_spec::Millis;
 use blkproof_spec::step::Action;
@@ -61,6 +64,8 @@ pub(super) fn next(account: &mut Account, choices: &mut Choices<'_>, profile: &P
         Kind::Collect => scenes::collect(account, disk, choices),
         Kind::Strike => scenes::strike(account, disk, choices),
         Kind::Outlive => outlive::outlive(account, disk, choices),
+        Kind::Kill => power::kill(account, choices),
+        Kind::PowerCut => power::cut(account, choices),
     }
 }
 
@@ -91,11 +96,16 @@ fn release(account: &mut Account) {
 
 fn restart(account: &mut Account) {
     release(account);
+    forget_open(account);
+    account.push(Action::Restart);
+}
+
+/// Takes in that whatever was open is gone.
+fn forget_open(account: &mut Account) {
     for disk in &mut account.disks {
         disk.bitmaps.retain(|bitmap| bitmap.persistent);
     }
     account.jobs.clear();
     account.requests.clear();
     account.tags.clear();
-    account.push(Action::Restart);
 }

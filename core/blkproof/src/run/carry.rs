@@ -7,6 +7,7 @@ use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
 
 use super::Run;
 use super::compare::Look;
+use super::power::{is_loss, not_opened};
 use crate::outcome::{Failure, Finding, Moment, NotJudged};
 use crate::subject::{Subject, SubjectError};
 use crate::text::describe;
@@ -35,8 +36,10 @@ impl Run<'_> {
         self.trace_step(number, reply);
         let buffers = &mut *self.buffers;
         if let (Some(coverage), Moment::Step(_)) = (&mut self.coverage, &self.moment) {
-            let held = !buffers.suspended.is_empty();
-            coverage.note(action, &self.model, reply, &buffers.fired, held);
+            let cut = reply == Reply::Cut;
+            let held = !buffers.suspended.is_empty() && !cut;
+            let fired = if cut { &[] } else { &buffers.fired[..] };
+            coverage.note(action, &self.model, reply, fired, held);
         }
         let seen = Observation {
             reply,
@@ -45,10 +48,16 @@ impl Run<'_> {
             fired: &buffers.fired,
             data: &buffers.read,
             suspended: &buffers.suspended,
+            killed: self.losses.killed(),
         };
         self.model
             .observe(number, action, &seen, &mut buffers.judgement);
         self.take_violations();
+        self.judge_remains();
+        if reply == Reply::Cut {
+            self.clear_leftovers();
+        }
+        self.settle_sizes();
         self.buffers.looked.pass();
         self.fulfil_demands(Look::Passing);
         reply
@@ -56,11 +65,26 @@ impl Run<'_> {
 
     /// Hands a step to the store and the subject. `None` where the subject failed to answer at all.
     fn carry_out(&mut self, number: StepNumber, action: &Action) -> Option<Reply> {
+        if let Some(reply) = self.forced() {
+            return reply;
+        }
+        if is_loss(action) {
+            return self.lose(action);
+        }
+        self.arm(true);
+        let reply = self.carry_on(number, action);
+        if self.world.is_off() {
+            // Whatever it said then, nobody heard it.
+            self.findings.clear();
+            return self.recover();
+        }
+        self.arm(false);
+        reply
+    }
+
+    fn carry_on(&mut self, number: StepNumber, action: &Action) -> Option<Reply> {
         if *action == Action::Restart {
             return self.restart();
-        }
-        if matches!(action, Action::Kill { .. } | Action::PowerCut(_)) {
-            return Some(Reply::Refused(Refusal::Unsupported));
         }
         if let Some(refusal) = self.act_on_store(action) {
             return Some(Reply::Refused(refusal));
@@ -115,12 +139,18 @@ impl Run<'_> {
     /// Takes a restart that faults kept from succeeding as the end of what can be judged: what was
     /// not written when the disks were closed is lost, and the subject said so.
     fn excuse_restart(&mut self, action: &Action) {
-        if *action != Action::Restart || self.buffers.fired.is_empty() {
+        if self.buffers.fired.is_empty() {
             return;
         }
-        if let Some(Finding::Subject { message, .. }) = self.findings.first() {
-            self.not_judged = Some(NotJudged::NotOpened(message.clone()));
-        }
+        let message = match self.findings.first() {
+            Some(Finding::Subject { message, .. }) if *action == Action::Restart => message.clone(),
+            Some(finding) => match not_opened(finding) {
+                Some(message) => message,
+                None => return,
+            },
+            None => return,
+        };
+        self.not_judged = Some(NotJudged::NotOpened(message));
     }
 
     /// Asks the subject for something that it must be able to do.
@@ -146,6 +176,7 @@ impl Run<'_> {
     fn gather(&mut self, number: StepNumber, wants_status: bool) {
         let buffers = &mut *self.buffers;
         buffers.events.clear();
+        buffers.events.append(&mut buffers.early);
         let events = &mut buffers.events;
         let status = &mut buffers.status;
         let asked = guarded(|| {

@@ -141,7 +141,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn judge_structure(&mut self, image: ImageName, found: Soundness) {
+    pub(super) fn judge_structure(&mut self, image: ImageName, found: Soundness) {
         let report = ImageReport {
             corruptions: found.errors.len() as u64,
             leaks: found.leaks,

@@ -8,7 +8,7 @@ use blkproof_spec::{Format, ImageName, Length, Setup};
 
 /// The images that the scenario brought about. An image that a refused step may have made or not is
 /// among them: whether it is there, the store knows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     images: BTreeMap<ImageName, Image>,
     /// How often an image came about or changed its size.
@@ -54,17 +54,23 @@ impl Known {
                 let size = create.size.or(backing.map(|image| image.size));
                 self.insert(&create.image, create.format, size.unwrap_or_default());
             }
-            Action::Remove { image } => {
-                self.images.remove(image);
-            }
-            Action::Resize { at, size } => {
-                self.births += 1;
-                if let Some(image) = self.images.get_mut(at.name()) {
-                    image.size = *size;
-                    image.birth = self.births;
-                }
-            }
+            Action::Remove { image } => self.forget(image),
+            Action::Resize { at, size } => self.resize(at.name(), *size),
             other => self.note_targets(other),
+        }
+    }
+
+    /// Takes in that an image is gone.
+    pub(super) fn forget(&mut self, name: &ImageName) {
+        self.images.remove(name);
+    }
+
+    /// Takes in that an image has this size.
+    pub(super) fn resize(&mut self, name: &ImageName, size: Length) {
+        self.births += 1;
+        if let Some(image) = self.images.get_mut(name) {
+            image.size = size;
+            image.birth = self.births;
         }
     }
 

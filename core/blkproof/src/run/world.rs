@@ -1,7 +1,8 @@
 //! What the runner does with a store, whatever its devices are made of.
 
-use blkproof_device::{FaultStore, Media, RuleCount, Store, TraceEntry, Version};
+use blkproof_device::{FaultStore, IoResult, Media, RuleCount, Store, TraceEntry, Version};
 use blkproof_spec::fault::Firing;
+use blkproof_spec::power::{Cache, PowerCut};
 use blkproof_spec::{FaultRule, ImageName, Millis, Place, RuleName, Tag};
 
 use crate::inspect::Images;
@@ -21,6 +22,13 @@ pub(super) trait World: Images {
     fn rule_counts(&self) -> Vec<RuleCount>;
     /// Returns the version of the device's contents, if there is one.
     fn version(&self, name: &ImageName) -> Option<Version>;
+    fn set_caching(&self, caching: bool);
+    fn set_recording(&self, recording: bool);
+    fn operations(&self) -> u64;
+    fn strike_at(&self, operation: Option<u64>);
+    fn is_off(&self) -> bool;
+    fn kill(&self);
+    fn cut_power(&self, cut: &PowerCut, cache: Cache) -> IoResult<()>;
     fn set_tracing(&self, tracing: bool);
     fn drain_trace(&self, entries: &mut Vec<TraceEntry>);
 }
@@ -76,6 +84,34 @@ impl<M: Media> World for FaultStore<M> {
 
     fn version(&self, name: &ImageName) -> Option<Version> {
         Self::version(self, name).ok()
+    }
+
+    fn set_caching(&self, caching: bool) {
+        Self::set_caching(self, caching);
+    }
+
+    fn set_recording(&self, recording: bool) {
+        Self::set_recording(self, recording);
+    }
+
+    fn operations(&self) -> u64 {
+        Self::operations(self)
+    }
+
+    fn strike_at(&self, operation: Option<u64>) {
+        Self::strike_at(self, operation);
+    }
+
+    fn is_off(&self) -> bool {
+        Self::is_off(self)
+    }
+
+    fn kill(&self) {
+        Self::kill(self);
+    }
+
+    fn cut_power(&self, cut: &PowerCut, cache: Cache) -> IoResult<()> {
+        Self::cut_power(self, cut, cache)
     }
 
     fn set_tracing(&self, tracing: bool) {

@@ -1,0 +1,238 @@
+//! The log of a volatile cache: each pending operation with what it put down and what stood there.
+
+use core::ops::Range;
+
+use blkproof_spec::{ByteRange, ImageName, IoType, Length, Offset};
+
+use super::{Fate, Pending};
+use crate::block_device::{BlockDevice, Durability, IoResult, StatusKind};
+
+/// How many bytes are looked at at a time where what stands there is saved.
+const CHUNK: u64 = 1 << 18;
+
+/// The operations of one device since its last flush.
+#[derive(Clone)]
+pub(crate) struct Volatile {
+    image: ImageName,
+    entries: Vec<Entry>,
+    /// What the entries put down and what stood there, all in one piece of memory that is used
+    /// again after each flush.
+    bytes: Vec<u8>,
+    /// What stood where entries changed something and was not zero.
+    saved: Vec<(ByteRange, usize)>,
+}
+
+/// One operation.
+#[derive(Clone)]
+struct Entry {
+    pending: Pending,
+    /// It is durable, though older ones may not be.
+    durable: bool,
+    /// Where its data lies in the log's bytes.
+    data: Range<usize>,
+    /// What of the log's saved runs stood there before it.
+    saved: Range<usize>,
+    size_before: u64,
+    size_after: u64,
+}
+
+/// An operation that was begun: its place in the log.
+pub(crate) struct Mark(usize);
+
+impl Volatile {
+    /// Makes the empty cache of an image's device.
+    pub(crate) fn new(image: ImageName) -> Self {
+        Self {
+            image,
+            entries: Vec::new(),
+            bytes: Vec::new(),
+            saved: Vec::new(),
+        }
+    }
+
+    pub(crate) fn image(&self) -> &ImageName {
+        &self.image
+    }
+
+    /// Notes an operation that is about to change `range` of `disk`.
+    pub(crate) fn begin<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        number: u64,
+        kind: Option<IoType>,
+        range: ByteRange,
+        data: &[u8],
+    ) -> IoResult<Mark> {
+        let size = disk.size().0;
+        let first = self.saved.len();
+        self.save(disk, range.intersect(ByteRange::new(0, size)))?;
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(data);
+        self.entries.push(Entry {
+            pending: Pending {
+                number,
+                kind,
+                range,
+            },
+            durable: false,
+            data: start..self.bytes.len(),
+            saved: first..self.saved.len(),
+            size_before: size,
+            size_after: size,
+        });
+        Ok(Mark(self.entries.len() - 1))
+    }
+
+    /// Takes in that an operation was carried out.
+    pub(crate) fn commit<D: BlockDevice + ?Sized>(&mut self, disk: &D, mark: Mark) {
+        self.entries[mark.0].size_after = disk.size().0;
+    }
+
+    /// Takes in that one operation is durable by itself.
+    pub(crate) fn make_durable(&mut self, number: u64) {
+        let mut entries = self.entries.iter_mut().rev();
+        if let Some(entry) = entries.find(|entry| entry.pending.number == number) {
+            entry.durable = true;
+        }
+    }
+
+    /// Takes in that everything is durable.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes.clear();
+        self.saved.clear();
+    }
+
+    /// Returns the operations that are not durable, in order.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Pending> + '_ {
+        let pending = self.entries.iter().filter(|entry| !entry.durable);
+        pending.map(|entry| &entry.pending)
+    }
+
+    /// Saves what stands in `range`, where that is not zero.
+    fn save<D: BlockDevice + ?Sized>(&mut self, disk: &mut D, range: ByteRange) -> IoResult<()> {
+        let mut position = range.start;
+        while position < range.end() {
+            let status = disk.block_status(ByteRange::between(position, range.end()))?;
+            let run = ByteRange::new(position, status.len.0);
+            position = run.end();
+            if status.kind == StatusKind::Data {
+                self.save_data(disk, run)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn save_data<D: BlockDevice + ?Sized>(&mut self, disk: &mut D, run: ByteRange) -> IoResult<()> {
+        let mut position = run.start;
+        while position < run.end() {
+            let piece = ByteRange::new(position, (run.end() - position).min(CHUNK));
+            let start = self.bytes.len();
+            self.bytes.resize(start + index(piece.len), 0);
+            disk.read_at(Offset(piece.start), &mut self.bytes[start..])?;
+            self.saved.push((piece, start));
+            position = piece.end();
+        }
+        Ok(())
+    }
+
+    /// Puts everything back as it was when all before the log was durable, and then lets happen
+    /// what `fates` says of each pending operation. The log is empty then: all is durable.
+    pub(crate) fn resolve<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        reversed: bool,
+        fates: &[Fate],
+    ) -> IoResult<()> {
+        for entry in self.entries.iter().rev() {
+            self.take_back(disk, entry)?;
+        }
+        let mut fates = fates.iter();
+        // What is durable by itself came behind all that was issued before it.
+        for segment in self.entries.split_inclusive(|entry| entry.durable) {
+            let last = segment.last().filter(|entry| entry.durable);
+            let free = &segment[..segment.len() - usize::from(last.is_some())];
+            let mut told: Vec<_> = free.iter().zip(fates.by_ref()).collect();
+            if reversed {
+                told.reverse();
+            }
+            for (entry, fate) in told {
+                self.apply(disk, entry, fate)?;
+            }
+            if let Some(durable) = last {
+                self.apply(disk, durable, &Fate::Kept)?;
+            }
+        }
+        self.clear();
+        disk.flush()
+    }
+
+    /// Puts back what stood there before an operation.
+    fn take_back<D: BlockDevice + ?Sized>(&self, disk: &mut D, entry: &Entry) -> IoResult<()> {
+        if entry.size_after != entry.size_before || disk.size().0 != entry.size_before {
+            disk.set_size(Length(entry.size_before))?;
+        }
+        let range = entry.pending.range;
+        let inside = range.intersect(ByteRange::new(0, entry.size_before));
+        disk.write_zeroes(inside, true)?;
+        for (run, start) in &self.saved[entry.saved.clone()] {
+            let bytes = &self.bytes[*start..*start + index(run.len)];
+            disk.write_at(Offset(run.start), bytes, Durability::Later)?;
+        }
+        Ok(())
+    }
+
+    /// Lets as much of an operation happen as its fate says.
+    fn apply<D: BlockDevice + ?Sized>(
+        &self,
+        disk: &mut D,
+        entry: &Entry,
+        fate: &Fate,
+    ) -> IoResult<()> {
+        let range = entry.pending.range;
+        match fate {
+            Fate::Lost => Ok(()),
+            Fate::Kept if entry.pending.kind.is_none() => disk.set_size(Length(entry.size_after)),
+            Fate::Kept => self.apply_part(disk, entry, range),
+            Fate::Parts { kept, garbage } => {
+                for part in kept {
+                    self.apply_part(disk, entry, part.intersect(range))?;
+                }
+                for (part, seed) in garbage {
+                    let part = part.intersect(range);
+                    if entry.pending.kind == Some(IoType::Write) && !part.is_empty() {
+                        let bytes = super::fate::garbage(*seed, part);
+                        disk.write_at(Offset(part.start), &bytes, Durability::Later)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn apply_part<D: BlockDevice + ?Sized>(
+        &self,
+        disk: &mut D,
+        entry: &Entry,
+        part: ByteRange,
+    ) -> IoResult<()> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        match entry.pending.kind {
+            Some(IoType::Write) => {
+                let from = index(part.start - entry.pending.range.start);
+                let data = &self.bytes[entry.data.clone()];
+                let data = &data[from..from + index(part.len)];
+                disk.write_at(Offset(part.start), data, Durability::Later)
+            }
+            Some(IoType::Discard) => disk.discard(part),
+            Some(_) => disk.write_zeroes(part, true),
+            None => Ok(()),
+        }
+    }
+}
+
+fn index(len: u64) -> usize {
+    usize::try_from(len).expect("what a request carries fits memory")
+}

@@ -1,0 +1,220 @@
+//! Every loss of power of a scenario: at each operation, with each policy.
+//!
+//! The scenario is run once and recorded. From the record the store is made again operation by
+//! operation; at each, a copy-on-write fork of it loses power in every way that the policies say,
+//! and a fresh subject is started on what is left and judged. Forks that are left with the same
+//! contents in the midst of the same step are one state, which is judged once: nothing that is
+//! known differs between them. So no position and no policy is left out, and nothing is run twice.
+
+use std::collections::BTreeSet;
+
+use blkproof_device::{MemStore, Operation, Recorded};
+use blkproof_spec::fault::Kept;
+use blkproof_spec::power::{Lost, Moment, PowerCut, Rest, Torn, TornUnit};
+use blkproof_spec::step::{Action, Expect};
+use blkproof_spec::{Scenario, Step, StepNumber};
+
+use crate::inspect::Inspector;
+use crate::outcome::{Failure, Outcome};
+use crate::run::{Recording, Runner};
+use crate::subject::{Subject, SubjectError};
+
+/// What came of one state.
+#[derive(Clone, Debug)]
+pub struct Swept<'a> {
+    /// The cut that led to it, with the number of the operation in whose midst it came.
+    pub cut: &'a PowerCut,
+    /// The step in whose midst it came.
+    pub step: StepNumber,
+    /// The scenario up to that step with the cut in it: what to keep and replay.
+    pub scenario: &'a Scenario,
+    /// What did not hold.
+    pub failure: &'a Failure,
+}
+
+/// What a sweep comes to.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// The operations in whose midst power was cut.
+    pub positions: u64,
+    /// The cuts: at each position one for each policy.
+    pub cuts: u64,
+    /// How many of them left a state that no other had left before in the midst of the same step.
+    pub distinct: u64,
+    /// The states in which everything held.
+    pub held: u64,
+    /// Those in which something did not.
+    pub failed: u64,
+    /// Those that count for nothing.
+    pub not_judged: u64,
+    /// Whether every cut was tried: nobody ended the sweep early.
+    pub complete: bool,
+}
+
+impl Tally {
+    /// Returns what a sweep without any position comes to.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self {
+            complete: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what another sweep comes to.
+    pub fn add(&mut self, other: &Self) {
+        self.positions += other.positions;
+        self.cuts += other.cuts;
+        self.distinct += other.distinct;
+        self.held += other.held;
+        self.failed += other.failed;
+        self.not_judged += other.not_judged;
+        self.complete &= other.complete;
+    }
+}
+
+/// Cuts the power at every operation of a scenario, with every deterministic policy and with the
+/// random ones up to the number `random`.
+///
+/// `fresh` makes a subject; the scenario is run on the first one. What the scenario states of its
+/// steps is left out. `each` is told of each state in which something did not hold and says whether
+/// to go on.
+///
+/// # Errors
+///
+/// If the subject cannot make the images of the setup.
+pub fn sweep<S: Subject>(
+    runner: &mut Runner,
+    scenario: &Scenario,
+    random: u64,
+    mut fresh: impl FnMut() -> S,
+    inspector: &mut dyn Inspector,
+    mut each: impl FnMut(&Swept<'_>) -> bool,
+) -> Result<Tally, SubjectError> {
+    let scenario = super::unstated(scenario.clone());
+    let recording = runner.record(&scenario, &mut fresh(), Some(inspector));
+    let store = runner.prepare(&scenario, &mut fresh())?;
+    let mut sweep = Sweep {
+        runner,
+        scenario: &scenario,
+        recording: &recording,
+        inspector,
+        seen: BTreeSet::new(),
+        tally: Tally::whole(),
+    };
+    for recorded in recording.record() {
+        let redone = |store: &MemStore, completed| store.redo(recorded, completed);
+        let failed = |error: blkproof_device::StoreError| SubjectError::new(error.to_string());
+        let step = recording.step_of(recorded.number);
+        if let (true, Some(step)) = (recorded.what.counts(), step) {
+            let midst = store.fork();
+            redone(&midst, false).map_err(failed)?;
+            if !sweep.position(recorded, step, &midst, random, &mut fresh, &mut each) {
+                sweep.tally.complete = false;
+                break;
+            }
+        }
+        redone(&store, true).map_err(failed)?;
+    }
+    Ok(sweep.tally)
+}
+
+struct Sweep<'a> {
+    runner: &'a mut Runner,
+    scenario: &'a Scenario,
+    recording: &'a Recording,
+    inspector: &'a mut dyn Inspector,
+    /// The states so far: a digest, and the step.
+    seen: BTreeSet<(StepNumber, [u64; 2])>,
+    tally: Tally,
+}
+
+impl Sweep<'_> {
+    /// Tries every cut in the midst of one operation; `midst` is the store then.
+    fn position<S: Subject>(
+        &mut self,
+        recorded: &Recorded,
+        step: StepNumber,
+        midst: &MemStore,
+        random: u64,
+        fresh: &mut impl FnMut() -> S,
+        each: &mut impl FnMut(&Swept<'_>) -> bool,
+    ) -> bool {
+        self.tally.positions += 1;
+        for mut cut in cuts(recorded, midst, random) {
+            self.tally.cuts += 1;
+            let remains = midst.fork();
+            // Memory does not fail.
+            let _ = remains.cut_power(&cut, self.scenario.setup.cache);
+            if !self.seen.insert((step, remains.digest())) {
+                continue;
+            }
+            self.tally.distinct += 1;
+            let outcome = self.runner.judge_remains(
+                self.scenario,
+                self.recording,
+                recorded.number,
+                &remains,
+                &mut fresh(),
+                Some(self.inspector),
+            );
+            match &outcome {
+                Outcome::Held(_) => self.tally.held += 1,
+                Outcome::NotJudged(..) => self.tally.not_judged += 1,
+                Outcome::Failed(failure) => {
+                    self.tally.failed += 1;
+                    let ahead = recorded.number - self.recording.before_steps();
+                    cut.at = Some(Moment(ahead));
+                    let swept = Swept {
+                        cut: &cut,
+                        step,
+                        scenario: &struck(self.scenario, step, &cut),
+                        failure,
+                    };
+                    if !each(&swept) {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Returns the scenario up to the step in whose midst power is cut, with the cut before all others.
+fn struck(scenario: &Scenario, step: StepNumber, cut: &PowerCut) -> Scenario {
+    let mut out = scenario.clone();
+    let steps = usize::try_from(step.0).unwrap_or(usize::MAX);
+    out.steps.truncate(steps);
+    let cut = Step {
+        action: Action::PowerCut(cut.clone()),
+        expect: Expect::Any,
+    };
+    out.steps.insert(0, cut);
+    out
+}
+
+/// Returns every cut that is tried in the midst of an operation: the deterministic policies, and
+/// the random ones up to the number `random`.
+fn cuts(recorded: &Recorded, midst: &MemStore, random: u64) -> Vec<PowerCut> {
+    let pending = midst.pending().len() as u64;
+    let plain = [Lost::All, Lost::None, Lost::Worst, Lost::Reordered];
+    let mut cuts: Vec<_> = plain.into_iter().map(PowerCut::new).collect();
+    // What loses more of the end than the last operation was tried at an earlier one.
+    cuts.extend((1..=pending).map(|one| PowerCut::new(Lost::Only(one))));
+    if pending > 0 && recorded.what != Operation::Flush {
+        for kept in [Kept::Left, Kept::Right, Kept::Middle] {
+            for unit in [TornUnit::Sector, TornUnit::Page] {
+                for lost in [Lost::From(pending), Lost::Worst] {
+                    let rest = Rest::Old;
+                    cuts.push(PowerCut {
+                        torn: Some(Torn { kept, unit, rest }),
+                        ..PowerCut::new(lost)
+                    });
+                }
+            }
+        }
+    }
+    cuts.extend((1..=random).map(|number| PowerCut::new(Lost::Some(number))));
+    cuts
+}
