@@ -13,7 +13,7 @@ use crate::{repository, tools};
 const OUT: &str = "blkproof-out/nightly";
 
 /// How many cases each suite of properties tries in a round.
-const PROPTEST_CASES: u32 = 5000;
+const PROPTEST_CASES: u32 = 2000;
 
 /// The parts, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -58,7 +58,7 @@ fn seeds_and_times_are_part_of_the_commands() {
     );
     let suites = &calls(Part::Proptests)[0];
     assert!(
-        suites.starts_with("PROPTEST_CASES=5000 cargo test --release"),
+        suites.starts_with("PROPTEST_CASES=2000 cargo test --release"),
         "{suites}"
     );
 }
