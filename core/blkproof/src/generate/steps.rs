@@ -63,7 +63,7 @@ pub(super) fn next(account: &mut Account, choices: &mut Choices<'_>, profile: &P
         Kind::Throttle => scenes::throttle(account, disk, choices),
         Kind::Collect => scenes::collect(account, disk, choices),
         Kind::Strike => scenes::strike(account, disk, choices),
-        Kind::Outlive => outlive::outlive(account, disk, choices),
+        Kind::Outlive => outlive::outlive(account, disk, choices, profile),
         Kind::Kill => power::kill(account, choices),
         Kind::PowerCut => power::cut(account, choices),
     }

@@ -4,14 +4,19 @@ use blkproof_spec::fault::{Effect, Extended, IoTypes, Rule, When};
 use blkproof_spec::step::{Action, BitmapCommand, BitmapStep, Run};
 use blkproof_spec::{At, Errno, IoType, Layer, Place};
 
-use super::{backups, bitmaps, faults, guest, scenes};
-use crate::generate::Choices;
+use super::{backups, bitmaps, faults, guest, power, scenes};
 use crate::generate::account::{Account, Bitmap};
 use crate::generate::kind::Kind;
 use crate::generate::label::Label;
+use crate::generate::{Choices, Profile};
 
 /// Has a persistent bitmap record, restarts, and goes on with what came back of it.
-pub(super) fn outlive(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+pub(super) fn outlive(
+    account: &mut Account,
+    disk: usize,
+    choices: &mut Choices<'_>,
+    profile: &Profile,
+) {
     if !account.disks[disk].is_qcow2() || account.is_source(disk) {
         return super::restart(account);
     }
@@ -33,8 +38,18 @@ pub(super) fn outlive(account: &mut Account, disk: usize, choices: &mut Choices<
     if known.any(|known| known.name == bitmap.name) && choices.chance(30) {
         hold(account, disk, bitmap, choices);
     }
-    let struck = choices.chance(if stored { 60 } else { 25 });
+    let faults = profile.weight(Kind::Fault) > 0;
+    let struck = faults && choices.chance(if stored { 60 } else { 25 });
     let rule = struck.then(|| strike(account, disk, choices));
+    let power = profile.weight(Kind::Kill) > 0 && profile.weight(Kind::PowerCut) > 0;
+    if power && choices.chance(60) {
+        // It strikes at once, or in the midst of the restart, or behind it.
+        if choices.chance(50) {
+            power::kill(account, choices);
+        } else {
+            power::cut(account, choices);
+        }
+    }
     super::restart(account);
     if let Some(rule) = rule {
         faults::lift_rule(account, rule);
@@ -136,10 +151,10 @@ mod tests {
     fn persistent_bitmaps_meet_restarts_that_are_struck_and_that_are_not() {
         let others: String = Kind::ALL
             .iter()
-            .filter(|kind| **kind != Kind::Outlive)
+            .filter(|kind| ![Kind::Outlive, Kind::Fault].contains(kind))
             .map(|kind| format!("{} = 0\n", kind.name()))
             .collect();
-        let text = format!("kinds = 100\nraw = 0\n{others}outlive = 1\n");
+        let text = format!("kinds = 100\nraw = 0\n{others}outlive = 9\nfault = 1\n");
         let profile = Profile::parse("outlive", &text).unwrap();
         let (mut plain, mut struck) = (0, 0);
         for number in 0..200 {
