@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use blkproof_device::{BlockDevice, Durability, MemDisk, Pool};
-use blkproof_qcow2::inspect::{Contents, Layer, Limits, Report, inspect};
+use blkproof_qcow2::inspect::{Contents, Layer, Limits, Report, bitmaps, inspect};
 use blkproof_qcow2::{OpenOptions, Qcow2};
 use blkproof_spec::{ByteRange, DiscardMode, Length, Offset};
 
@@ -75,6 +75,9 @@ fn judge(file: MemDisk, requests: &[u8], buffers: &mut Buffers) {
         }
     };
     let can_read = compare(&mut image, &file, buffers, is_sound);
+    if is_sound {
+        compare_bitmaps(&mut image, &file);
+    }
     let mut expected = (is_sound && can_read).then(|| buffers.read.clone());
     for request in requests.chunks_exact(REQUEST) {
         carry_out(&mut image, request, &mut expected);
@@ -139,6 +142,32 @@ fn compare(
         }
     }
     all
+}
+
+/// Reads the bitmaps that a sound image stores with the driver and with the inspection.
+fn compare_bitmaps(image: &mut Qcow2<MemDisk>, file: &MemDisk) {
+    let Ok(found) = bitmaps(&mut file.snapshot(), &LIMITS) else {
+        return;
+    };
+    let stored: Vec<_> = image.bitmaps().collect();
+    assert_eq!(found.len(), stored.len(), "the numbers of bitmaps differ");
+    for (found, stored) in found.iter().zip(stored) {
+        assert_eq!(found.name, stored.name);
+        assert_eq!(found.granularity, stored.granularity);
+        assert_eq!(
+            (found.enabled, found.in_use),
+            (stored.enabled, stored.in_use)
+        );
+        if !stored.in_use {
+            let runs = image.read_bitmap(&stored.name);
+            assert_eq!(
+                runs.as_ref(),
+                Ok(&Some(found.runs.clone())),
+                "{}",
+                found.name
+            );
+        }
+    }
 }
 
 /// Carries a request out; `expected` is what the guest must see in the window from then on, as long
