@@ -22,6 +22,7 @@ use crate::pool::Pool;
 use crate::record::Operation;
 use crate::store::{Store, StoreError};
 use crate::trace::{Counters, TraceEntry};
+use crate::visible::Visible;
 
 /// A store of memory disks.
 pub type MemStore = FaultStore<Memory>;
@@ -145,7 +146,7 @@ impl<M: Media> FaultStore<M> {
     }
 
     /// Opens a device beneath its faults and its trace, for judges.
-    pub fn plain(&self, name: &ImageName) -> Result<Box<dyn BlockDevice>, StoreError> {
+    pub fn plain(&self, name: &ImageName) -> Result<Box<dyn Visible>, StoreError> {
         Ok(Box::new(Plain(self.lock().device(name, &self.desk)?)))
     }
 

@@ -10,6 +10,7 @@ use blkproof_spec::{ByteRange, Errno, Length, Offset};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult, StatusKind};
 use crate::mem_disk::end_of;
+use crate::visible::{Piece, Visible, visit_copy};
 
 /// How many zeroes are written at a time where holes cannot be punched.
 const CHUNK: usize = 1 << 16;
@@ -215,5 +216,11 @@ mod sparse {
 
     pub(super) fn next_hole(_: &File, _: u64) -> io::Result<Option<u64>> {
         Ok(None)
+    }
+}
+
+impl Visible for FileDisk {
+    fn visit(&mut self, range: ByteRange, see: &mut dyn FnMut(Piece<'_>)) -> IoResult<()> {
+        visit_copy(self, range, see)
     }
 }

@@ -11,6 +11,7 @@ use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult};
 use crate::desk::Desk;
 use crate::layer::{Io, Layer};
 use crate::trace::{Counters, Traced};
+use crate::visible::{Piece, Visible};
 use crate::volatile::{Cached, Volatile};
 
 /// A device that its handles share, or, with `()`, the fault layer above a format.
@@ -412,6 +413,12 @@ impl<D: BlockDevice> BlockDevice for Plain<D> {
 
     fn event(&mut self, _: Event) -> IoResult<()> {
         Ok(())
+    }
+}
+
+impl<D: Visible> Visible for Plain<D> {
+    fn visit(&mut self, range: ByteRange, see: &mut dyn FnMut(Piece<'_>)) -> IoResult<()> {
+        self.0.lock().disk.visit(range, see)
     }
 }
 

@@ -14,6 +14,8 @@ mod store;
 
 mod pool;
 
+mod visible;
+
 mod mem_disk;
 
 mod media;
@@ -56,4 +58,5 @@ pub use pool::{PAGE, Pool};
 pub use record::{Operation, Recorded};
 pub use store::{Store, StoreError};
 pub use trace::{Counters, TraceEntry, Traced};
+pub use visible::{Piece, Visible};
 pub use volatile::{Pending, PowerLoss};

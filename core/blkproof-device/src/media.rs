@@ -4,17 +4,17 @@ use core::fmt;
 
 use blkproof_spec::{ImageName, Length};
 
-use crate::block_device::BlockDevice;
 use crate::mem_disk::MemDisk;
 use crate::pool::Pool;
 use crate::store::StoreError;
+use crate::visible::Visible;
 
 /// What a store's devices are made of: [`Memory`] or files of a folder.
 ///
 /// It makes and finds disks; it need not remember the disks that it made, the store does.
 pub trait Media: fmt::Debug + Send + 'static {
     /// A disk.
-    type Disk: BlockDevice + 'static;
+    type Disk: Visible + 'static;
 
     /// Makes an empty disk. The store knows of none of this name.
     fn create(&mut self, name: &ImageName, size: Length) -> Result<Self::Disk, StoreError>;

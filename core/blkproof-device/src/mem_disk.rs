@@ -10,6 +10,7 @@ use blkproof_spec::{ByteRange, Errno, Length, Offset};
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult, StatusKind};
 use crate::layer::chance;
 use crate::pool::{PAGE, PAGE_BYTES, Pool};
+use crate::visible::{Piece, Visible};
 use table::{EXTENT_PAGES, Table};
 
 pub(crate) use table::Extent;
@@ -23,7 +24,8 @@ const MAX_SIZE: u64 = i64::MAX.unsigned_abs();
 ///
 /// It is an image file: it grows where it is written behind its end and reads as zeroes there. What
 /// it costs follows what was written, never its size. [`MemDisk::snapshot`] costs a few bytes per
-/// 256 KiB that hold any data; after that the two share what neither has written.
+/// 256 KiB that hold any data; after that the two share what neither has written. A page that was
+/// written and holds zeroes counts as data and takes no memory.
 pub struct MemDisk {
     pool: Pool,
     table: Table,
@@ -94,7 +96,8 @@ impl MemDisk {
 
     /// Zeroes the bytes from `start` up to `end`, which lie on one page, if that page is there.
     fn zero_within_page(&mut self, start: u64, end: u64) {
-        if start >= end || !self.table.run(start / PAGE, 1).1 {
+        let extent = self.table.extent(start / EXTENT);
+        if start >= end || extent.is_none_or(|extent| extent.page(page_index(start)).is_none()) {
             return;
         }
         let mut supply = self.pool.supply();
@@ -119,6 +122,13 @@ fn copy(to: &mut [u8], from: &[u8]) {
     if !tail.is_empty() {
         to_tail.copy_from_slice(tail);
     }
+}
+
+/// Tells whether all bytes are zero. Most data shows in its first bytes that it is not.
+fn is_zero(bytes: &[u8]) -> bool {
+    let (whole, rest) = bytes.as_chunks::<128>();
+    let any = |part: &[u8]| part.iter().fold(0, |any, byte| any | byte);
+    whole.iter().all(|part| any(part) == 0) && any(rest) == 0
 }
 
 /// Returns the index of the page of `position` within its extent.
@@ -183,9 +193,15 @@ impl BlockDevice for MemDisk {
                 let len = step(position, PAGE, piece.len());
                 let (bytes, behind) = piece.split_at(len);
                 let within = index(position % PAGE)..index(position % PAGE) + len;
-                let (page, fresh) =
-                    extent.page_mut(page_index(position), within.clone(), &mut supply);
-                copy(&mut page[within], bytes);
+                let page = page_index(position);
+                let is_whole = len == PAGE_BYTES;
+                let fresh = if (is_whole || extent.page(page).is_none()) && is_zero(bytes) {
+                    extent.put_zeroes(page, &mut supply)
+                } else {
+                    let (page, fresh) = extent.page_mut(page, within.clone(), &mut supply);
+                    copy(&mut page[within], bytes);
+                    fresh
+                };
                 fresh_pages += u64::from(fresh);
                 position += len as u64;
                 piece = behind;
@@ -249,6 +265,42 @@ impl BlockDevice for MemDisk {
 
     fn event(&mut self, _: Event) -> IoResult<()> {
         Ok(())
+    }
+}
+
+impl Visible for MemDisk {
+    fn visit(&mut self, range: ByteRange, see: &mut dyn FnMut(Piece<'_>)) -> IoResult<()> {
+        let end = end_of(range.start, range.len)?;
+        let (mut position, mut zeroes) = (range.start, 0);
+        while position < end {
+            let next = end.min((position - position % EXTENT).saturating_add(EXTENT));
+            let Some(extent) = self.table.extent(position / EXTENT) else {
+                zeroes += next - position;
+                position = next;
+                continue;
+            };
+            while position < next {
+                let behind = next.min((position - position % PAGE).saturating_add(PAGE));
+                match extent.page(page_index(position)) {
+                    Some(page) => {
+                        show_zeroes(&mut zeroes, see);
+                        see(Piece::Bytes(&page[within_page(position, behind)]));
+                    }
+                    None => zeroes += behind - position,
+                }
+                position = behind;
+            }
+        }
+        show_zeroes(&mut zeroes, see);
+        Ok(())
+    }
+}
+
+/// Shows the zeroes that were found, if any.
+fn show_zeroes(zeroes: &mut u64, see: &mut dyn FnMut(Piece<'_>)) {
+    let len = core::mem::take(zeroes);
+    if len > 0 {
+        see(Piece::Zeroes(len));
     }
 }
 

@@ -3,6 +3,7 @@
 
 use core::error::Error;
 
+use blkproof::device::Piece;
 use blkproof::{Backing, Images, InspectError, Inspected, Inspector, Soundness};
 use blkproof_qcow2::inspect::{Contents, Found, Layer, Limits, inspect};
 use blkproof_qcow2::probe;
@@ -170,12 +171,20 @@ impl Inspected for Image {
         self.contents.read(Offset(offset), buf).map_err(message)
     }
 
+    fn visit(
+        &mut self,
+        range: ByteRange,
+        see: &mut dyn FnMut(u64, Piece<'_>),
+    ) -> Result<(), InspectError> {
+        self.contents.visit(range, see).map_err(message)
+    }
+
     fn soundness(&mut self) -> Result<Soundness, InspectError> {
         if self.format == Format::Raw {
             return Ok(Soundness::default());
         }
         let device = self.top().device_mut();
-        let report = inspect(&mut **device, &Limits::default()).map_err(message)?;
+        let report = inspect(device, &Limits::default()).map_err(message)?;
         let mut errors: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
         let untold = report.problem_count - report.problems.len() as u64;
         if untold > 0 {

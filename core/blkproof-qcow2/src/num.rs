@@ -36,6 +36,11 @@ pub(crate) fn alike(entries: &[[u8; 8]]) -> usize {
     let Some(first) = entries.first() else {
         return 0;
     };
+    // Most pieces of large tables are alike throughout: each entry is as the one before it.
+    let bytes = entries.as_flattened();
+    if bytes[8..] == bytes[..bytes.len() - 8] {
+        return entries.len();
+    }
     let same = u64::from_ne_bytes(*first);
     let differs = |all, entry: &[u8; 8]| all | (u64::from_ne_bytes(*entry) ^ same);
     // A branch for each entry would cost more than the comparison.

@@ -16,7 +16,7 @@ use crate::entry::{COPIED, ZERO};
 use crate::error::Inner;
 use crate::image::Qcow2;
 use crate::layout::{OFFSET_MASK, Run};
-use crate::num::{alike, index, put64};
+use crate::num::{alike, index};
 
 impl<D: BlockDevice> Qcow2<D> {
     /// Lets the whole tables from `at` on, which are missing, be zeroes. Returns up to where it
@@ -72,9 +72,8 @@ impl<D: BlockDevice> Qcow2<D> {
         self.file.event(Event::L2AllocWrite)?;
         self.file.event(Event::L2Update)?;
         self.scratch.resize(index(range.len), 0);
-        for at in (0..index(range.len)).step_by(8) {
-            put64(&mut self.scratch, at, ZERO);
-        }
+        let (entries, _) = self.scratch.as_chunks_mut::<8>();
+        entries.fill(ZERO.to_be_bytes());
         self.l2.remove(range);
         self.file
             .write(range.start, &self.scratch[..index(range.len)])?;

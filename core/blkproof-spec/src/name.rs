@@ -47,7 +47,16 @@ impl Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        match (&self.0, &other.0) {
+            (
+                Repr::Inline { len, bytes },
+                Repr::Inline {
+                    len: other_len,
+                    bytes: other,
+                },
+            ) => len == other_len && bytes == other,
+            _ => self.as_bytes() == other.as_bytes(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use blkproof_device::{BlockDevice, FaultStore, Media, Store, StoreError};
+use blkproof_device::{FaultStore, Media, Piece, Store, StoreError, Visible};
 use blkproof_spec::{ByteRange, Format, ImageName, Length};
 
 /// The images of a store, beneath their faults.
@@ -15,14 +15,14 @@ pub trait Images: fmt::Debug {
     /// # Errors
     ///
     /// Where there is none, or it cannot be reached.
-    fn plain(&self, name: &ImageName) -> Result<Box<dyn BlockDevice>, StoreError>;
+    fn plain(&self, name: &ImageName) -> Result<Box<dyn Visible>, StoreError>;
 
     /// Returns the names of all devices, in order.
     fn names(&self) -> Vec<ImageName>;
 }
 
 impl<M: Media> Images for FaultStore<M> {
-    fn plain(&self, name: &ImageName) -> Result<Box<dyn BlockDevice>, StoreError> {
+    fn plain(&self, name: &ImageName) -> Result<Box<dyn Visible>, StoreError> {
         Self::plain(self, name)
     }
 
@@ -101,6 +101,18 @@ pub trait Inspected: fmt::Debug {
     ///
     /// Where an image of the chain cannot be read.
     fn read(&mut self, offset: u64, buf: &mut [u8]) -> Result<(), InspectError>;
+
+    /// Shows what [`read`](Self::read) would read, piece by piece in ascending order, each with its
+    /// position.
+    ///
+    /// # Errors
+    ///
+    /// Where an image of the chain cannot be read.
+    fn visit(
+        &mut self,
+        range: ByteRange,
+        see: &mut dyn FnMut(u64, Piece<'_>),
+    ) -> Result<(), InspectError>;
 
     /// Looks at the structure of the top image.
     ///

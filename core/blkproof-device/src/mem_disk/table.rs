@@ -20,6 +20,7 @@ const SLOTS: usize = 64;
 pub(crate) struct Extent {
     /// One bit per page that is there.
     present: u64,
+    /// The pages that are there and hold anything but zeroes.
     pages: [Option<Arc<Page>>; SLOTS],
 }
 
@@ -33,7 +34,7 @@ impl Default for Extent {
 }
 
 impl Extent {
-    /// Returns the page at `index` within the extent.
+    /// Returns the page at `index` within the extent; without one there are zeroes.
     pub(crate) fn page(&self, index: usize) -> Option<&Page> {
         self.pages[index].as_deref()
     }
@@ -45,12 +46,29 @@ impl Extent {
 
     /// Takes one of the pages out.
     pub(crate) fn pop(&mut self) -> Option<Arc<Page>> {
-        if self.present == 0 {
-            return None;
+        while self.present != 0 {
+            let index = self.present.trailing_zeros();
+            self.present &= self.present - 1;
+            if let Some(page) = self.pages[index as usize].take() {
+                return Some(page);
+            }
         }
-        let index = self.present.trailing_zeros();
-        self.present &= self.present - 1;
-        self.pages[index as usize].take()
+        None
+    }
+
+    /// Has the page at `index` be there with nothing but zeroes, and tells whether it is new.
+    pub(crate) fn put_zeroes(&mut self, index: usize, supply: &mut Supply<'_>) -> bool {
+        if let Some(page) = self.pages[index].take() {
+            supply.stock().keep_page(page);
+        }
+        self.put(index)
+    }
+
+    /// Has the page at `index` be there, and tells whether it is new.
+    fn put(&mut self, index: usize) -> bool {
+        let fresh = self.present & 1 << index == 0;
+        self.present |= 1 << index;
+        fresh
     }
 
     /// Returns the length of the run of pages from `index` on that are alike there or not there,
@@ -75,6 +93,7 @@ impl Extent {
         overwritten: Range<usize>,
         supply: &mut Supply<'_>,
     ) -> (&mut Page, bool) {
+        let fresh = self.put(index);
         let slot = &mut self.pages[index];
         // Only the count is looked at here: `Arc::get_mut` locks the page for a moment, and once is
         // enough.
@@ -85,10 +104,9 @@ impl Extent {
         let page = slot.as_mut().and_then(Arc::get_mut);
         let page = page.expect("the page is there, and nobody else's");
         if let Some(old) = &replaced {
-            self.present |= 1 << index;
             take_over(page, old.as_deref(), overwritten);
         }
-        (page, matches!(replaced, Some(None)))
+        (page, fresh)
     }
 
     /// Gives up the pages of `mask` and returns how many there were.

@@ -1,6 +1,6 @@
 //! The memory disk against a plain vector of bytes, and what it costs.
 
-use blkproof_device::{BlockDevice, Durability, MemDisk, Pool, StatusKind};
+use blkproof_device::{BlockDevice, Durability, MemDisk, Piece, Pool, StatusKind, Visible};
 use blkproof_spec::{ByteRange, Length, Offset};
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ fn op() -> impl Strategy<Value = Op> {
         Just(SPACE)
     ];
     prop_oneof![
-        4 => (position.clone(), 1..9000_usize, any::<u8>())
+        4 => (position.clone(), 1..9000_usize, prop_oneof![Just(0), any::<u8>()])
             .prop_map(|(start, len, byte)| Op::Write(start, len, byte)),
         2 => (position.clone(), len.clone()).prop_map(|(p, l)| Op::Zero(p, l)),
         1 => (position.clone(), len).prop_map(|(p, l)| Op::Discard(p, l)),
@@ -76,6 +76,16 @@ fn assert_same(disk: &mut MemDisk, bytes: &[u8]) {
     disk.read_at(Offset(0), &mut read).unwrap();
     assert!(read[..bytes.len()] == *bytes, "contents differ");
     assert!(read[bytes.len()..].iter().all(|byte| *byte == 0));
+    let mut seen = Vec::new();
+    disk.visit(ByteRange::new(0, read.len() as u64), &mut |piece| {
+        assert!(!piece.is_empty());
+        match piece {
+            Piece::Bytes(part) => seen.extend_from_slice(part),
+            Piece::Zeroes(len) => seen.resize(seen.len() + usize::try_from(len).unwrap(), 0),
+        }
+    })
+    .unwrap();
+    assert!(seen == read, "what is shown differs from what is read");
     let mut position = 0;
     let mut data = 0;
     while position < bytes.len() as u64 {
@@ -145,6 +155,30 @@ fn a_huge_disk_costs_what_was_written() {
     assert_eq!(disk.size(), Length(SIZE));
     disk.discard(whole).unwrap();
     assert_eq!(disk.allocated(), Length(0));
+}
+
+#[test]
+fn zeroes_that_were_written_are_data_that_nobody_has_to_read() {
+    let mut disk = MemDisk::new(&Pool::new(), Length(64 << 10));
+    disk.write_at(Offset(0), &[0; 16 << 10], Durability::Later)
+        .unwrap();
+    disk.write_at(Offset(6000), &[7; 10], Durability::Later)
+        .unwrap();
+    disk.write_at(Offset(20 << 10), &[7; 4096], Durability::Later)
+        .unwrap();
+    disk.write_at(Offset(20 << 10), &[0; 4096], Durability::Later)
+        .unwrap();
+    let whole = ByteRange::new(0, 64 << 10);
+    let mut pieces = Vec::new();
+    disk.visit(whole, &mut |piece| {
+        pieces.push((piece.len(), matches!(piece, Piece::Zeroes(_))));
+    })
+    .unwrap();
+    let zeroes = whole.len - 8192;
+    assert_eq!(pieces, [(4096, true), (4096, false), (zeroes, true)]);
+    assert_eq!(disk.allocated(), Length(20 << 10));
+    let status = disk.block_status(whole).unwrap();
+    assert_eq!((status.len.0, status.kind), (16 << 10, StatusKind::Data));
 }
 
 #[test]

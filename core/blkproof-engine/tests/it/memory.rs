@@ -70,12 +70,11 @@ impl Meddler {
             return;
         };
         let name = ImageName::new(self.image);
-        let device = if self.plain {
-            self.store.plain(&name)
+        if self.plain {
+            harm(&mut *self.store.plain(&name).unwrap());
         } else {
-            self.store.subject_handle().open(&name)
-        };
-        harm(&mut *device.unwrap());
+            harm(&mut *self.store.subject_handle().open(&name).unwrap());
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a guest sees through a chain of images, by where it lies in them.
 
+mod visit;
+
 use core::fmt;
 
-use blkproof_device::{BlockDevice, StatusKind, Store};
+use blkproof_device::{BlockDevice, StatusKind, Store, Visible};
 use blkproof_spec::{ByteRange, ImageName, Length, Offset};
 use flate2::{Decompress, FlushDecompress};
 
@@ -56,7 +58,7 @@ pub enum Found {
 
 /// One image of a chain.
 pub struct Layer {
-    device: Box<dyn BlockDevice>,
+    device: Box<dyn Visible>,
     size: u64,
     /// `None` for a raw image.
     tables: Option<Box<Tables>>,
@@ -75,7 +77,7 @@ struct Tables {
 impl Layer {
     /// Takes a device as a raw image.
     #[must_use]
-    pub fn raw(device: Box<dyn BlockDevice>) -> Self {
+    pub fn raw(device: Box<dyn Visible>) -> Self {
         Self {
             size: device.size().0,
             device,
@@ -88,11 +90,11 @@ impl Layer {
     /// # Errors
     ///
     /// If the device fails or holds no image that can be read.
-    pub fn qcow2(mut device: Box<dyn BlockDevice>) -> Result<Self, InspectError> {
-        let parsed = Parsed::read(&mut device)?;
+    pub fn qcow2(mut device: Box<dyn Visible>) -> Result<Self, InspectError> {
+        let parsed = Parsed::read(&mut *device)?;
         let mut l1 = Vec::new();
         let mut budget = Budget(L1_BUDGET);
-        entries(&mut device, parsed.l1, &mut budget, |entries| {
+        entries(&mut *device, parsed.l1, &mut budget, |entries| {
             let value = entries.value & OFFSET;
             if value != 0 {
                 l1.push(Entries { value, ..entries });
@@ -120,8 +122,8 @@ impl Layer {
     }
 
     /// Returns the device that holds the image, from which [`Found::Data`] is read.
-    pub fn device_mut(&mut self) -> &mut Box<dyn BlockDevice> {
-        &mut self.device
+    pub fn device_mut(&mut self) -> &mut dyn BlockDevice {
+        &mut *self.device
     }
 
     /// Returns what the image says about its backing file.
@@ -345,6 +347,7 @@ impl Contents {
         limit: usize,
     ) -> Result<Self, ChainError<InspectError>> {
         let layers = chain::walk(store, name, limit, |device, is_qcow2| {
+            let device: Box<dyn Visible> = Box::new(device);
             let layer = if is_qcow2 {
                 Layer::qcow2(device)?
             } else {

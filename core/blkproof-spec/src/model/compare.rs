@@ -19,6 +19,9 @@ use crate::units::{ByteRange, SECTOR};
 /// How much of what was zeroed is read at each of its ends.
 const ZEROES_READ: u64 = 64 << 10;
 
+/// What stands where zeroes were found, as much of it as is compared at once.
+static ZEROES: [u8; 4096] = [0; 4096];
+
 /// How much is read around what was written, where nothing was.
 const AROUND: u64 = 4 << 10;
 
@@ -217,6 +220,23 @@ impl Model {
         self.name_mismatches(demand, about, found.mismatches, bytes, offset, &mut say);
         for violation in say.violations {
             join(violation, out);
+        }
+    }
+
+    /// Compares zeroes, which nobody had to read to know, at `range` of the demand's target with
+    /// what must stand there.
+    pub fn compare_zeroes(&mut self, demand: &Demand, range: ByteRange, out: &mut Judgement) {
+        let mut at = range.start;
+        while let Some(source) = self.source(demand) {
+            at = self.images.zeroes_end(source, at, range.end());
+            if at >= range.end() {
+                return;
+            }
+            let len = ZEROES
+                .len()
+                .min(usize::try_from(range.end() - at).unwrap_or(usize::MAX));
+            self.compare(demand, at, &ZEROES[..len], out);
+            at += len as u64;
         }
     }
 

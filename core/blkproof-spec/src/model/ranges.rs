@@ -10,6 +10,9 @@ use crate::units::ByteRange;
 /// The most runs in a chunk.
 const CHUNK_MAX: usize = 64;
 
+/// Room for so many is made at first: most maps of a scenario never have more.
+const CHUNK_LEAST: usize = 8;
+
 /// A range with one value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Run<V> {
@@ -223,7 +226,11 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     fn append(&mut self, run: Run<V>) {
         match self.chunks.last_mut() {
             Some(last) if last.len() < CHUNK_MAX => Arc::make_mut(last).push(run),
-            _ => self.chunks.push(Arc::new(vec![run])),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK_LEAST);
+                chunk.push(run);
+                self.chunks.push(Arc::new(chunk));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Fulfilling the model's demands: reading what it wants to see compared.
 
+use blkproof_device::Piece;
 use blkproof_spec::model::{Demand, Fact, Held, Mismatch, Scope, Target, Violation};
 use blkproof_spec::{At, ByteRange, Format, ImageName};
 
@@ -163,7 +164,7 @@ impl Run<'_> {
         ranges.clear();
         image.data(&mut ranges)?;
         self.plan(demand, size, &mut ranges);
-        let result = self.compare_ranges(demand, &ranges, |offset, buf| image.read(offset, buf));
+        let result = self.compare_ranges(demand, &ranges, image);
         self.buffers.ranges = ranges;
         result
     }
@@ -225,21 +226,22 @@ impl Run<'_> {
         clip(ranges, within, size);
     }
 
+    /// Compares ranges of an image that the inspector has open, where they lie.
     pub(super) fn compare_ranges(
         &mut self,
         demand: &Demand,
         ranges: &[ByteRange],
-        read: impl FnMut(u64, &mut [u8]) -> Result<(), InspectError>,
+        image: &mut dyn Inspected,
     ) -> Result<(), InspectError> {
-        let compared = &mut self.counts.bytes_compared;
-        compare_pieces(
-            &mut self.model,
-            self.buffers,
-            compared,
-            demand,
-            ranges,
-            read,
-        )
+        let (model, out) = (&mut self.model, &mut self.buffers.judgement);
+        for range in ranges {
+            image.visit(*range, &mut |at, piece| match piece {
+                Piece::Bytes(bytes) => model.compare(demand, at, bytes, out),
+                Piece::Zeroes(len) => model.compare_zeroes(demand, ByteRange::new(at, len), out),
+            })?;
+            self.counts.bytes_compared += range.len;
+        }
+        Ok(())
     }
 }
 

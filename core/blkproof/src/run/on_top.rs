@@ -12,26 +12,37 @@ use blkproof_spec::{ByteRange, Format};
 use super::Run;
 use super::compare::state;
 use super::looked::Chain;
-use crate::inspect::{Backing, InspectError};
+use crate::inspect::{Backing, InspectError, Inspected};
 
 impl Run<'_> {
     /// Fulfils a demand by looking at the top image of a chain alone, and tells whether that was
-    /// possible.
+    /// possible: for what it has allocated, what it has all itself, where it has no backing file,
+    /// or where that was found right.
     pub(super) fn look_on_top(
         &mut self,
         demand: &Demand,
         format: Format,
     ) -> Result<bool, InspectError> {
-        let Some(inspector) = self.inspector.as_mut().filter(|_| {
-            demand.is_fixed() && demand.scope == Scope::Whole && !self.buffers.looked.is_empty()
-        }) else {
+        let is_allocation = demand.scope == Scope::Allocation;
+        let is_whole = demand.is_fixed() && demand.scope == Scope::Whole;
+        let is_known = is_whole && !self.buffers.looked.is_empty();
+        let is_part = matches!(demand.scope, Scope::Within(_));
+        let inspector = self.inspector.as_mut();
+        let Some(inspector) = inspector.filter(|_| is_known || is_allocation || is_part) else {
             return Ok(false);
         };
         let name = demand.target.name();
         let mut image = inspector.open_alone(self.world.images(), name, format)?;
-        let below = image.backing();
-        let Some((changed, below)) = below.and_then(|below| self.known_below(demand, &below))
-        else {
+        if is_allocation {
+            return self.look_at(demand, &mut *image).map(|()| true);
+        }
+        let Some(below) = image.backing() else {
+            return self.look_at(demand, &mut *image).map(|()| true);
+        };
+        if let Scope::Within(parts) = &demand.scope {
+            return self.look_at_own(demand, parts, &below, &mut *image);
+        }
+        let Some((changed, below)) = self.known_below(demand, &below) else {
             return Ok(false);
         };
         let mut ranges = core::mem::take(&mut self.buffers.ranges);
@@ -41,14 +52,30 @@ impl Run<'_> {
         let mut result = Ok(possible);
         if possible {
             let before = self.buffers.judgement.violations.len();
-            let read = |offset, buf: &mut [u8]| image.read(offset, buf);
-            result = self.compare_ranges(demand, &ranges, read).map(|()| true);
+            let looked = self.compare_ranges(demand, &ranges, &mut *image);
+            result = looked.map(|()| true);
             if result.is_ok() && self.buffers.judgement.violations.len() == before {
                 self.remember_on_top(demand, below);
             }
         }
         self.buffers.ranges = ranges;
         result
+    }
+
+    /// Looks at parts that the image has all itself, and tells whether it has.
+    fn look_at_own(
+        &mut self,
+        demand: &Demand,
+        parts: &[ByteRange],
+        below: &Backing,
+        image: &mut dyn Inspected,
+    ) -> Result<bool, InspectError> {
+        let mut ranges = Vec::new();
+        image.allocated(&mut ranges)?;
+        if !covers(&ranges, parts) || self.buffers.known.get(&below.image).is_none() {
+            return Ok(false);
+        }
+        self.look_at(demand, image).map(|()| true)
     }
 
     /// Returns where the contents that are demanded may differ from those that the backing file was

@@ -31,6 +31,31 @@ impl Images {
         end
     }
 
+    /// Returns the value at `position` of the image's chain if it is certain, and where another one
+    /// may begin.
+    pub(crate) fn certain_through(
+        &self,
+        mut id: Option<ImageId>,
+        position: u64,
+    ) -> Option<(Bytes, u64)> {
+        let mut end = u64::MAX;
+        for _ in 0..CHAIN_MAX {
+            let image = id.map(|id| self.get(id));
+            let Some(image) = image.filter(|image| position < image.size()) else {
+                return Some((Bytes::ZERO, end));
+            };
+            let (value, stretch) = image.layer.lookup(position);
+            end = end.min(stretch).min(image.size());
+            match value {
+                Some(Value::Bytes(bytes)) => return Some((bytes, end)),
+                Some(Value::Cell(_)) => return None,
+                None if image.absent == Absent::Zero => return Some((Bytes::ZERO, end)),
+                None => id = id.and_then(|id| self.backing_of(id)),
+            }
+        }
+        None
+    }
+
     fn collect_through(
         &self,
         id: Option<ImageId>,

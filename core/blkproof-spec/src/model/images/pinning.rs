@@ -100,6 +100,13 @@ impl Images {
         let mut candidates = Vec::new();
         let mut at = offset;
         while at < end {
+            if let Some((only, stretch)) = self.certain(source, at) {
+                let range = ByteRange::between(at, stretch.min(end));
+                if only.mismatch(at, slice(bytes, offset, range)).is_none() {
+                    at = range.end();
+                    continue;
+                }
+            }
             candidates.clear();
             let stretch = match source {
                 Source::Chain(id) => self.candidates(id, at, &mut candidates),
@@ -140,6 +147,31 @@ impl Images {
             }
         }
         out
+    }
+
+    /// Returns what must stand at `position`, where one value is certain, and where another one may
+    /// begin.
+    fn certain(&self, source: Source<'_>, position: u64) -> Option<(Bytes, u64)> {
+        match source {
+            Source::Chain(id) => self.certain_through(Some(id), position),
+            Source::Frozen(contents) => match contents.lookup(position) {
+                (None, end) => Some((Bytes::ZERO, end)),
+                (Some(Value::Bytes(bytes)), end) => Some((bytes, end)),
+                (Some(Value::Cell(_)), _) => None,
+            },
+        }
+    }
+
+    /// Returns from where on, at or behind `position`, something else than zeroes may have to
+    /// stand.
+    pub(crate) fn zeroes_end(&self, source: Source<'_>, mut position: u64, end: u64) -> u64 {
+        while position < end {
+            match self.certain(source, position) {
+                Some((Bytes::ZERO, stretch)) => position = stretch,
+                _ => return position,
+            }
+        }
+        end
     }
 
     /// Tells whether the bytes of (a part of) one sector are allowed, and what they show of cells.
