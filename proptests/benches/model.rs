@@ -198,6 +198,7 @@ fn run(setup: &Setup, steps: &[Shown], out: &mut Judgement) -> usize {
             fired,
             data: &[],
             suspended: &[],
+            killed: false,
         };
         model.observe(StepNumber(number), &step.action, &seen, out);
         said += out.violations.len();
