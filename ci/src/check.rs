@@ -44,6 +44,8 @@ enum Part {
     Replay,
     /// The seed corpus holds under every single fault.
     Sweep,
+    /// The seed corpus holds whenever its power is cut, in whatever way.
+    Power,
     /// Every fuzz target holds for some seconds, and the canary fails; needs cargo-fuzz.
     Smoke,
     /// All small scenarios hold, the smallest under every single fault.
@@ -164,6 +166,7 @@ impl Part {
             Self::Doctest => plain(&["test", "--workspace", "--doc"]),
             Self::Replay => program(&["replay", "corpora"]),
             Self::Sweep => program(&["sweep", "corpora/seed"]),
+            Self::Power => program(&["sweep", "--power", "corpora/seed"]),
             Self::Smoke => plain(&["run", "--package", "ci", "--", "smoke"]),
             Self::Exhaustive => program(&["sweep", "--exhaustive"]),
             Self::Digest => plain(&["run", "--package", "ci", "--", "digest"]),

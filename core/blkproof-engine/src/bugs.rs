@@ -262,6 +262,15 @@ bugs! {
     RemovedComesBack = "removed-comes-back", "", AnswersExact,
         "A bitmap that is removed stays in the file.",
         "generalised from C10";
+    TargetIsVolatile = "target-is-volatile", "", CompletedSurvives,
+        "A job reports success before its target is flushed.",
+        "the purpose of the property";
+    FlushIsKept = "flush-is-kept", "", FlushedSurvives,
+        "A guest's flush is acknowledged and not passed on.",
+        "the purpose of the property";
+    ThroughIsIgnored = "through-is-ignored", "", FlushedSurvives,
+        "A write that is to be durable at once is acknowledged like any other.",
+        "the purpose of the property";
 }
 
 impl Bug {

@@ -327,7 +327,7 @@ impl Machine {
             } => {
                 let bytes = Bytes::of(*content, disk, request.write);
                 let data = fill(&mut self.scratch, bytes, *range);
-                let durability = if *fua {
+                let durability = if *fua && !self.bugs.has(Bug::ThroughIsIgnored) {
                     Durability::Now
                 } else {
                     Durability::Later
@@ -354,6 +354,7 @@ impl Machine {
                 request.data.resize(len, 0);
                 device.read_at(Offset(range.start), &mut request.data)
             }
+            GuestOp::Flush if self.bugs.has(Bug::FlushIsKept) => Ok(()),
             GuestOp::Flush => device.flush(),
         }
     }

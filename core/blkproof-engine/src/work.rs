@@ -120,6 +120,10 @@ impl Machine {
 
     /// Makes what was copied durable, before success is reported.
     fn flush_target(&mut self, index: usize) -> Unit {
+        if self.bugs.has(Bug::TargetIsVolatile) {
+            self.jobs[index].flushed = true;
+            return Unit::Done;
+        }
         let (job, ends) = self.at_work(index);
         match ends.target.device().flush() {
             Ok(()) => job.flushed = true,
