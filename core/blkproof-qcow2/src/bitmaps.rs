@@ -173,7 +173,8 @@ impl<D: BlockDevice> Qcow2<D> {
         let mut raw = vec![0; index(extension.size)];
         self.file.read(extension.offset, &mut raw)?;
         self.bitmaps.entries = directory::parse(&raw, extension.count, self.layout)?;
-        self.bitmaps.trusted = self.bitmaps.entries.iter().any(|entry| !entry.in_use);
+        // Flags that whoever had the image open before left may not be durable yet.
+        self.bitmaps.trusted = !self.bitmaps.entries.is_empty();
         Ok(())
     }
 
@@ -188,6 +189,11 @@ impl<D: BlockDevice> Qcow2<D> {
             return Ok(());
         }
         let mut entries = self.bitmaps.entries.clone();
+        if entries.iter().all(|entry| entry.in_use) && self.bitmaps.doubtful.is_empty() {
+            self.file.barrier()?;
+            self.bitmaps.trusted = false;
+            return Ok(());
+        }
         for entry in &mut entries {
             entry.in_use = true;
         }

@@ -59,6 +59,7 @@ impl Model {
             let doubtful = struck || self.bitmaps.iter().any(unstorable);
             let bitmap = &mut self.bitmaps[index];
             if bitmap.inconsistent {
+                bitmap.doubt_removal();
                 continue;
             }
             bitmap.came_back = true;
@@ -78,7 +79,9 @@ impl Model {
         for bitmap in &mut self.bitmaps {
             bitmap.reclaim();
             bitmap.removed = false;
-            if !bitmap.inconsistent {
+            if bitmap.inconsistent {
+                bitmap.doubt_removal();
+            } else {
                 bitmap.came_back = true;
                 bitmap.doubt_end();
             }
@@ -247,6 +250,12 @@ impl Model {
 }
 
 impl Bitmap {
+    /// Takes in, of one that is inconsistent and so is never stored anew, that it is gone if its
+    /// removal from the file came about.
+    fn doubt_removal(&mut self) {
+        self.open |= self.stored == Stored::Unknown;
+    }
+
     /// Takes in that storing it may have failed.
     fn doubt_end(&mut self) {
         self.open = true;
