@@ -1,7 +1,13 @@
 //! The golden numbers of the specification, and QEMU's iotest 124, to the byte.
+//!
+//! Scenarios in which power is lost are not carried out here: what is left of a disk then is for a
+//! model to say, and `blkproof replay` holds the engine to it.
 
 use std::fs;
 use std::path::Path;
+
+use blkproof::spec::Action;
+use blkproof::text;
 
 use crate::bench::run;
 
@@ -15,10 +21,21 @@ fn corpus(name: &str) {
         .filter(|path| path.extension().is_some_and(|extension| extension == "blk"))
         .collect();
     files.sort();
-    assert!(!files.is_empty());
+    let mut carried_out = 0;
     for file in files {
-        run(&fs::read_to_string(&file).unwrap());
+        let scenario = fs::read_to_string(&file).unwrap();
+        if !loses_power(&scenario) {
+            run(&scenario);
+            carried_out += 1;
+        }
     }
+    assert!(carried_out >= 13, "{name} has {carried_out} scenarios");
+}
+
+fn loses_power(scenario: &str) -> bool {
+    let steps = text::parse(scenario.as_bytes()).unwrap().steps;
+    let mut actions = steps.iter().map(|step| &step.action);
+    actions.any(|action| matches!(action, Action::Kill { .. } | Action::PowerCut(_)))
 }
 
 #[test]
