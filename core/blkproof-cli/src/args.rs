@@ -278,6 +278,9 @@ pub(crate) struct SweepArgs {
     /// How many threads judge [default: one per processor].
     #[arg(long, value_name = "J", allow_negative_numbers = true)]
     pub(crate) jobs: Option<Jobs>,
+    /// Switch a seeded bug of the engine on; `blkproof bugs --list` names them.
+    #[arg(long, value_name = "NAME", value_parser = BugName::parser(), hide_possible_values = true)]
+    pub(crate) bug: Vec<BugName>,
     /// The folder that takes the scenarios that failed [default: blkproof-out].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

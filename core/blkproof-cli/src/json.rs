@@ -234,6 +234,8 @@ pub(crate) struct Coverage {
     pub(crate) cells: Vec<Cell>,
     /// What was never reached without a reason.
     pub(crate) holes: Vec<Cell>,
+    /// What was reached although there is a reason why nothing can reach it.
+    pub(crate) contradictions: Vec<Cell>,
 }
 
 /// A cell of the table of what was reached.

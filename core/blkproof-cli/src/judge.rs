@@ -11,6 +11,8 @@ use blkproof::sweep::power;
 use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
 use blkproof_engine::{Bugs, Engine, ImageInspector};
 
+use crate::args::BugName;
+
 /// Judges scenarios on the built-in engine. Each thread has its own, with its own store.
 #[derive(Debug)]
 pub(crate) struct Judge {
@@ -18,6 +20,14 @@ pub(crate) struct Judge {
     traced: Runner,
     bugs: Bugs,
     again: Runner,
+}
+
+/// Makes a judge of the engine with the seeded bugs of these names.
+pub(crate) fn of_bugs(names: &[BugName]) -> Judge {
+    let bugs = names
+        .iter()
+        .fold(Bugs::NONE, |bugs, name| bugs.with(name.0));
+    Judge::with_bugs(bugs)
 }
 
 impl Judge {

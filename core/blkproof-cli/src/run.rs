@@ -50,7 +50,11 @@ pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
         Some(Stop::Interrupted) => Exit::Interrupted,
         _ => Exit::Held,
     };
-    let exit = replayed.max(judged).max(watched.exit);
+    let counted = match &totals.coverage {
+        Some(coverage) => stats::print(coverage, ui)?,
+        None => Exit::Held,
+    };
+    let exit = replayed.max(judged).max(watched.exit).max(counted);
     let summary = Summary {
         plan: &plan,
         jobs: args.jobs.unwrap_or_default(),
@@ -60,9 +64,6 @@ pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
         out_given: args.out.is_some(),
         exit,
     };
-    if let Some(coverage) = &totals.coverage {
-        stats::print(coverage, ui)?;
-    }
     summary.print(ui)?;
     Ok(exit)
 }

@@ -6,7 +6,7 @@ mod power;
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::panic;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
@@ -16,11 +16,11 @@ use blkproof_spec::{IoType, Place, Scenario};
 use indicatif::HumanCount;
 use owo_colors::OwoColorize as _;
 
-use crate::args::{Jobs, SweepArgs};
+use crate::args::{BugName, Jobs, SweepArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
-use crate::judge::Judge;
+use crate::judge;
 use crate::keep::{self, Keeper};
 use crate::load::{self, Loaded};
 use crate::ui::Ui;
@@ -39,22 +39,22 @@ pub(crate) fn run(args: &SweepArgs, ui: &mut Ui) -> Result<Exit, Error> {
     if args.exhaustive {
         return exhaustive::run(args, &strikes, jobs, out, ui);
     }
-    sweep_files(&args.paths, &strikes, jobs, out, ui)
+    sweep_files(args, &strikes, jobs, out, ui)
 }
 
 fn sweep_files(
-    paths: &[PathBuf],
+    args: &SweepArgs,
     strikes: &[Strike],
     jobs: Jobs,
     out: &Path,
     ui: &mut Ui,
 ) -> Result<Exit, Error> {
     let mut files = Vec::new();
-    let read = load::each(paths, ui, |file, _| {
+    let read = load::each(&args.paths, ui, |file, _| {
         files.push(file);
         Ok(Exit::Held)
     })?;
-    let work = Work::of(&files, strikes);
+    let work = Work::of(&files, strikes, &args.bug);
     let mut teller = Teller::new(&files, &work, out, ui);
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
@@ -83,6 +83,7 @@ fn sweep_files(
 struct Work<'a> {
     items: Vec<(usize, &'a Scenario, Place)>,
     strikes: &'a [Strike],
+    bugs: &'a [BugName],
     next: AtomicUsize,
     stop: AtomicBool,
 }
@@ -96,7 +97,7 @@ enum News {
 }
 
 impl<'a> Work<'a> {
-    fn of(files: &'a [Loaded], strikes: &'a [Strike]) -> Self {
+    fn of(files: &'a [Loaded], strikes: &'a [Strike], bugs: &'a [BugName]) -> Self {
         let places = |(file, loaded): (usize, &'a Loaded)| {
             let scenario = &loaded.document.scenario;
             let places = sweep::places(scenario);
@@ -105,13 +106,14 @@ impl<'a> Work<'a> {
         Self {
             items: files.iter().enumerate().flat_map(places).collect(),
             strikes,
+            bugs,
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
         }
     }
 
     fn judge(&self, news: &Sender<News>) {
-        let mut judge = Judge::new();
+        let mut judge = judge::of_bugs(self.bugs);
         loop {
             let next = self.next.fetch_add(1, Ordering::Relaxed);
             let Some((file, scenario, place)) = self.items.get(next) else {
@@ -143,7 +145,7 @@ struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    fn new(files: &'a [Loaded], work: &Work<'_>, out: &'a Path, ui: &'a mut Ui) -> Self {
+    fn new(files: &'a [Loaded], work: &Work<'a>, out: &'a Path, ui: &'a mut Ui) -> Self {
         let mut open: Vec<_> = files.iter().map(|_| (0, Tally::whole())).collect();
         for (file, ..) in &work.items {
             open[*file].0 += 1;
@@ -153,7 +155,7 @@ impl<'a> Teller<'a> {
             open,
             told: 0,
             all: Tally::whole(),
-            keeper: Keeper::new(out),
+            keeper: Keeper::new(out, work.bugs),
             ui,
         }
     }

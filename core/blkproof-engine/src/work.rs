@@ -208,6 +208,10 @@ impl Machine {
                 break;
             }
         }
+        // The last unit of all may have been the one that ran into the breakpoint.
+        if self.is_suspended(tag) {
+            return Ok(Reply::Done);
+        }
         Err(Refusal::NoSuchTag)
     }
 

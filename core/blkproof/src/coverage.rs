@@ -2,8 +2,13 @@
 //! fault, with every outcome; and for every rule of faults, whether it acted.
 //!
 //! Counting is an index and an addition per step. Counts of several threads are merged, in any
-//! order. A cell that nothing can reach is a hole with a reason, and the reasons stand in one table
-//! ([`impossible`]); any other cell that stays empty is a hole.
+//! order. The table tells apart what makes a difference and no more ([`Cell::folded`]): whether a
+//! job holds a disk matters to a write, and not to a clock. A cell that nothing can reach is a hole
+//! with a reason, and the reasons stand in one table ([`impossible`]); any other cell that stays
+//! empty is a hole, and one with a reason that is reached all the same shows that the reason is
+//! wrong.
+
+mod fold;
 
 mod impossible;
 
@@ -46,9 +51,7 @@ dimension! {
     Status {
         /// There is no such job.
         NoJob = "no job",
-        /// It has not started.
-        Created = "created",
-        /// It works.
+        /// It works. Any job does as soon as the step that starts it is over.
         Running = "running",
         /// A command or an error paused it.
         Paused = "paused",
@@ -60,18 +63,16 @@ dimension! {
 }
 
 dimension! {
-    /// What faults did during a step.
+    /// What faults had to do with a step's answer. Faults that nobody reports do not count here.
     Fault {
         /// Nothing.
         None = "no fault",
         /// Something took time or was held.
         Wait = "wait",
-        /// An error struck a disk.
+        /// An error struck a disk; where the table does not tell images apart, any image.
         Source = "error at a disk",
         /// An error struck another image.
         Target = "error at an image",
-        /// Something happened that nobody reported.
-        Silent = "silent",
     }
 }
 
@@ -109,6 +110,11 @@ const CELLS: usize = StepKind::ALL.len() * Status::ALL.len() * Fault::ALL.len() 
 impl Cell {
     /// Returns all cells, in the order of the table.
     pub fn all() -> impl Iterator<Item = Self> {
+        Self::places().filter(|cell| cell.folded() == *cell)
+    }
+
+    /// Returns every combination, also those that the table does not tell from others.
+    fn places() -> impl Iterator<Item = Self> {
         (0..CELLS).map(|index| {
             let (index, answer) = (index / Answer::ALL.len(), index % Answer::ALL.len());
             let (index, fault) = (index / Fault::ALL.len(), index % Fault::ALL.len());
@@ -246,11 +252,16 @@ impl Coverage {
 
     /// Returns how often cells like this were reached.
     pub fn sum(&self, like: impl Fn(&Cell) -> bool) -> u64 {
-        Cell::all()
+        Cell::places()
             .zip(&self.cells)
             .filter(|(cell, _)| like(cell))
             .map(|(_, count)| count)
             .sum()
+    }
+
+    /// Returns the cells that were reached although there is a reason why nothing can reach them.
+    pub fn contradictions(&self) -> impl Iterator<Item = Cell> + '_ {
+        Cell::all().filter(|cell| self.count(*cell) > 0 && impossible(*cell).is_some())
     }
 
     /// Returns the cells that were never reached and for which there is no reason.
@@ -291,10 +302,10 @@ impl Coverage {
         let cell = Cell {
             step,
             status: status(action, model),
-            fault: fault(model, fired, held),
+            fault: fault(model, fired, held, reply),
             answer: answer(reply),
         };
-        self.cells[cell.index()] += 1;
+        self.cells[cell.folded().index()] += 1;
         if let Reply::Refused(refusal) = reply
             && let Some(index) = Refusal::ALL.iter().position(|known| *known == refusal)
         {
@@ -342,17 +353,24 @@ fn answer(reply: Reply) -> Answer {
     }
 }
 
-fn fault(model: &Model, fired: &[Firing], held: bool) -> Fault {
-    if fired.is_empty() {
-        return if held { Fault::Wait } else { Fault::None };
-    }
+fn fault(model: &Model, fired: &[Firing], held: bool, reply: Reply) -> Fault {
     let of = |firing: &Firing| match (firing.verdict, firing.errno) {
-        (Verdict::Silent, _) => Fault::Silent,
+        (Verdict::Silent, _) => Fault::None,
         (_, None) => Fault::Wait,
         _ if is_disk(model, &firing.place.image) => Fault::Source,
         _ => Fault::Target,
     };
-    fired.iter().map(of).max().unwrap_or(Fault::None)
+    let worst = fired.iter().map(of).max().unwrap_or(Fault::None);
+    match reply {
+        // Whatever else is held, an answer like these does not come of it.
+        Reply::Failed(_) if worst == Fault::Wait => Fault::None,
+        Reply::Failed(_) => worst,
+        Reply::Refused(Refusal::CannotDrain) => Fault::Wait,
+        Reply::Refused(Refusal::ImageUnreadable) => worst,
+        Reply::Refused(_) => Fault::None,
+        _ if worst == Fault::None && held => Fault::Wait,
+        _ => worst,
+    }
 }
 
 fn is_disk(model: &Model, name: &ImageName) -> bool {
@@ -378,8 +396,7 @@ fn status(action: &Action, model: &Model) -> Status {
     match model.jobs().filter(concerns).last() {
         None => Status::NoJob,
         Some(job) => match job.state {
-            None | Some(JobState::Created) => Status::Created,
-            Some(JobState::Running) => Status::Running,
+            None | Some(JobState::Created | JobState::Running) => Status::Running,
             Some(JobState::Paused) => Status::Paused,
             Some(JobState::Waiting | JobState::Pending) => Status::Pending,
             Some(JobState::Aborting | JobState::Concluded | JobState::Null) => Status::Concluded,
@@ -393,8 +410,17 @@ mod tests {
 
     #[test]
     fn every_cell_has_a_place_of_its_own() {
-        let places: Vec<_> = Cell::all().map(Cell::index).collect();
+        let places: Vec<_> = Cell::places().map(Cell::index).collect();
         assert_eq!(places, (0..CELLS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_folded_stays_where_it_is() {
+        for cell in Cell::places() {
+            let folded = cell.folded();
+            assert_eq!(folded.folded(), folded, "{cell:?}");
+            assert_eq!((folded.answer), (cell.answer), "{cell:?}");
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Report {
             _ => None,
         };
         let (timeline, left_out) = timeline::timeline(failure, document);
+        let last = number.map_or(u32::MAX, |number| number.0);
         Self {
             file: file.to_owned(),
             line: number.and_then(|number| document.line_of(number)),
@@ -110,7 +111,7 @@ impl Report {
             findings: failure
                 .findings
                 .iter()
-                .map(|finding| told(finding, document))
+                .map(|finding| told(finding, document, last))
                 .collect(),
             timeline,
             left_out,
@@ -146,7 +147,7 @@ fn step_text(scenario: &Scenario, number: StepNumber) -> String {
     step.map_or_else(|| "a step that the judge added".to_owned(), describe)
 }
 
-fn told(finding: &Finding, document: &Document) -> Told {
+fn told(finding: &Finding, document: &Document, last: u32) -> Told {
     let name = finding.name();
     let sentence = match finding.property() {
         Some(property) => property.sentence(),
@@ -180,7 +181,7 @@ fn told(finding: &Finding, document: &Document) -> Told {
         Finding::Subject { doing, message } => subject_text(doing, "success", message),
     };
     let ranges = match finding {
-        Finding::Violation(violation) => contents::ranges(violation, document),
+        Finding::Violation(violation) => contents::ranges(violation, document, last),
         _ => Vec::new(),
     };
     Told {

@@ -3,6 +3,7 @@
 mod bugs;
 mod campaign;
 mod cases;
+mod chance;
 mod corpora;
 mod exhaustive;
 mod fronts;

@@ -25,7 +25,7 @@ pub(super) fn run(args: &ImportArgs, ui: &mut Ui) -> Result<Exit, Error> {
         .fold(Bugs::NONE, |bugs, bug| bugs.with(bug.0));
     let mut judge = Judge::with_bugs(bugs);
     super::make_folder(args.out())?;
-    let mut keeper = Keeper::new(args.out());
+    let mut keeper = Keeper::new(args.out(), &[]);
     let mut worst = Exit::Held;
     for input in &args.inputs {
         let files = match inputs(input) {

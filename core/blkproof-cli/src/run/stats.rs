@@ -1,25 +1,48 @@
 //! What the cases of a campaign reached, as tables.
 
 use core::fmt::{Display, Write as _};
+use std::collections::BTreeMap;
 
 use blkproof::coverage::{Answer, Cell, Coverage, Fault, Reached, Status, StepKind, impossible};
 use owo_colors::OwoColorize as _;
 
 use crate::error::Error;
+use crate::exit::Exit;
 use crate::json::{self, Record};
 use crate::ui::Ui;
 
-/// How many holes are named; `--json` names all.
+/// How many lines of holes are named; `--json` names all.
 const HOLES_MAX: usize = 40;
 
 /// Prints the tables in either form.
-pub(super) fn print(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
+/// A reason that what was reached proves wrong is a failure.
+pub(super) fn print(coverage: &Coverage, ui: &mut Ui) -> Result<Exit, Error> {
     ui.emit(&Record::Coverage(record(coverage)))?;
     steps(coverage, ui)?;
     rules(coverage, ui)?;
     refusals(coverage, ui)?;
     holes(coverage, ui)?;
-    ui.say("")
+    let wrong: Vec<_> = coverage.contradictions().collect();
+    for cell in &wrong {
+        let why = impossible(*cell).unwrap_or_default();
+        ui.say(format_args!("reached although {why}: {}", named(*cell)).red())?;
+    }
+    ui.say("")?;
+    Ok(if wrong.is_empty() {
+        Exit::Held
+    } else {
+        Exit::Failed
+    })
+}
+
+fn named(cell: Cell) -> String {
+    format!(
+        "{}, {}, {}, {}",
+        cell.step.name(),
+        cell.status.name(),
+        cell.fault.name(),
+        cell.answer.name()
+    )
 }
 
 fn record(coverage: &Coverage) -> json::Coverage {
@@ -36,6 +59,7 @@ fn record(coverage: &Coverage) -> json::Coverage {
             .filter(|cell| cell.count > 0)
             .collect(),
         holes: coverage.holes().map(told).collect(),
+        contradictions: coverage.contradictions().map(told).collect(),
     }
 }
 
@@ -110,19 +134,29 @@ fn holes(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
     for (why, count) in reasons {
         ui.say(format_args!("  {count:>6}  {why}"))?;
     }
-    let all: Vec<_> = coverage.holes().collect();
-    ui.say(format_args!("\nholes: {}", all.len()).bold())?;
-    for cell in all.iter().take(HOLES_MAX) {
+    let mut lines: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for cell in coverage.holes() {
+        let line = lines
+            .entry((cell.step, cell.fault, cell.answer))
+            .or_default();
+        line.push(cell.status.name());
+    }
+    let cells = Cell::all()
+        .filter(|cell| impossible(*cell).is_none())
+        .count();
+    let empty: usize = lines.values().map(Vec::len).sum();
+    ui.say(format_args!("\nholes: {empty} of {cells} cells").bold())?;
+    for ((step, fault, answer), statuses) in lines.iter().take(HOLES_MAX) {
         ui.say(format_args!(
-            "  {}, {}, {}, {}",
-            cell.step.name(),
-            cell.status.name(),
-            cell.fault.name(),
-            cell.answer.name()
+            "  {}, {}, {}: {}",
+            step.name(),
+            fault.name(),
+            answer.name(),
+            statuses.join(", ")
         ))?;
     }
-    if all.len() > HOLES_MAX {
-        ui.say(format_args!("  and {} more", all.len() - HOLES_MAX))?;
+    if lines.len() > HOLES_MAX {
+        ui.say(format_args!("  and {} lines more", lines.len() - HOLES_MAX))?;
     }
     Ok(())
 }

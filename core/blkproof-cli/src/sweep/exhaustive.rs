@@ -11,11 +11,11 @@ use blkproof::{Failure, Outcome, exhaustive};
 use blkproof_spec::Scenario;
 use indicatif::HumanCount;
 
-use crate::args::{Jobs, SweepArgs};
+use crate::args::{BugName, Jobs, SweepArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
-use crate::judge::Judge;
+use crate::judge;
 use crate::keep::{self, Keeper};
 use crate::ui::Ui;
 
@@ -45,7 +45,7 @@ pub(super) fn run(
     out: &Path,
     ui: &mut Ui,
 ) -> Result<Exit, Error> {
-    let mut keeper = Keeper::new(out);
+    let mut keeper = Keeper::new(out, &args.bug);
     for guest_steps in 0..=args.guest_steps {
         let strikes = (guest_steps <= args.swept_guest_steps).then_some(strikes);
         let tier = tier(guest_steps, strikes, jobs, &mut keeper, ui)?;
@@ -65,13 +65,16 @@ fn tier(
     ui: &mut Ui,
 ) -> Result<Tier, Error> {
     let stop = AtomicBool::new(false);
+    let bugs = keeper.bugs();
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         let stop = &stop;
         let threads: Vec<_> = (0..jobs.0)
             .map(|thread| {
                 let sender = sender.clone();
-                scope.spawn(move || judge(guest_steps, strikes, thread, jobs.0, stop, &sender))
+                scope.spawn(move || {
+                    judge_share(guest_steps, strikes, (thread, jobs.0), stop, bugs, &sender)
+                })
             })
             .collect();
         // The channel ends when the last thread has ended.
@@ -99,15 +102,15 @@ fn tier(
 }
 
 /// Judges every `threads`-th scenario of a tier, beginning with that of number `first`.
-fn judge(
+fn judge_share(
     guest_steps: u32,
     strikes: Option<&[Strike]>,
-    first: usize,
-    threads: usize,
+    (first, threads): (usize, usize),
     stop: &AtomicBool,
+    bugs: &[BugName],
     found: &Sender<Found>,
 ) -> Tier {
-    let mut judge = Judge::new();
+    let mut judge = judge::of_bugs(bugs);
     let mut tier = Tier {
         faults: strikes.map(|_| Tally::whole()),
         ..Tier::default()

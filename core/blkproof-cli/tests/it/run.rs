@@ -129,6 +129,24 @@ fn a_share_of_the_cases_is_run_twice() {
 }
 
 #[test]
+fn what_was_reached_agrees_with_what_nothing_can_reach() {
+    let folder = Folder::new();
+    let args = ["run", "--json", "--stats", "--cases", "600", "--seed", "31"];
+    let records = folder.run(&args).exits(0).records();
+    let coverage = records
+        .iter()
+        .find(|record| record["type"] == "coverage")
+        .expect("a record of what was reached");
+    assert_eq!(coverage["contradictions"], Value::Array(Vec::new()));
+    let cells = coverage["cells"].as_array().expect("cells");
+    let struck = |cell: &&Value| {
+        cell["step"] == "write" && cell["fault"] == "error at a disk" && cell["answer"] == "failed"
+    };
+    assert!(cells.iter().any(|cell| struck(&cell)));
+    assert!(cells.len() > 150, "{}", cells.len());
+}
+
+#[test]
 fn time_only_decides_how_many_cases_are_judged() {
     let folder = Folder::new();
     let timed = judged(&folder, &["--seconds", "0.3"]);

@@ -39,6 +39,40 @@ fn programs_read_a_record_for_each_file() {
 }
 
 #[test]
+fn what_fails_is_written_down_and_shrunk() {
+    let folder = Folder::new();
+    let text = "\
+blkproof 1
+disk d 256k qcow2
+bitmap add d b
+flush d
+write-zeroes d 128k 64k
+write d 0 64k stamp expect=any
+read d 64k 64k
+";
+    folder.file("a.blk", text);
+    let args = ["sweep", "--bug", "failed-write-is-clean", "a.blk"];
+    let ran = folder.run(&args).exits(1);
+    assert!(ran.out.contains("dirty-sound at write"), "{}", ran.out);
+    assert!(
+        ran.out.contains("  shrunk from 5 steps to 2; "),
+        "{}",
+        ran.out
+    );
+    let replay = ran
+        .out
+        .lines()
+        .find_map(|line| line.rsplit_once(" replay "));
+    let (path, bug) = replay.and_then(|(_, rest)| rest.split_once(' ')).unwrap();
+    assert!(path.ends_with(".min.blk"), "{path}");
+    assert_eq!(bug, "--bug failed-write-is-clean");
+    folder
+        .run(&["replay", path, "--bug", "failed-write-is-clean"])
+        .exits(1);
+    folder.run(&["replay", path]).exits(0);
+}
+
+#[test]
 fn all_small_scenarios_hold() {
     let folder = Folder::new();
     let args = ["sweep", "--exhaustive", "--guest-steps", "1"];

@@ -336,10 +336,13 @@ impl Model {
 
     /// Judges what an inspector found in an image that nobody has open.
     pub fn judge_image(&self, image: &ImageName, report: ImageReport, out: &mut Judgement) {
-        // Where an image of its chain was removed, nothing can be said.
+        // Where an image of its chain was removed, or nobody knows what it stands on, nothing can
+        // be said.
         let found = self.images.find(image);
-        let whole =
-            found.is_none_or(|id| self.images.chain(id).is_some() && !self.may_be_in_part(id));
+        let whole = found.is_none_or(|id| {
+            let known = !self.may_be_in_part(id) && !self.images.is_doubtful(id);
+            self.images.chain(id).is_some() && known
+        });
         if !self.undetectable && whole {
             image_sound::check(image, report, self.faulted, out);
         }

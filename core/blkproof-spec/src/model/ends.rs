@@ -25,6 +25,8 @@ pub(super) struct Remainder {
     point: usize,
     /// What the job surely had to copy.
     must: RangeSet,
+    /// The unit in which what is dirty counts as not copied.
+    cluster: u64,
     /// How many bytes of that it did not copy, at least.
     pub(super) left: u64,
 }
@@ -219,14 +221,16 @@ impl Model {
             0 => 0,
             tail => job.cluster.saturating_sub(tail),
         };
+        // Where the target failed, the bitmap may come back just as it was, in finer granules.
+        let target_failed = job.errors.of(Side::Write).next().is_some();
         self.scope.remainders.push(Remainder {
             owner: bitmap.owner.clone(),
             name: bitmap.name.clone(),
             target: job.target,
             point: job.point,
             must: job.must.clone(),
-            // Where the target failed, the bitmap may come back just as it was, in finer granules.
-            left: if job.errors.of(Side::Write).next().is_some() {
+            cluster: if target_failed { job.cluster } else { 1 },
+            left: if target_failed {
                 0
             } else {
                 job.len.unwrap_or(0).saturating_sub(job.offset + short)
@@ -242,9 +246,11 @@ impl Model {
         out: &mut Judgement,
     ) {
         let point = &self.points[remainder.point];
+        let mut left = RangeSet::default();
+        left.extend(dirty.iter().map(|range| range.outward(remainder.cluster)));
         let mut clean = RangeSet::default();
         for range in clipped(&remainder.must, point.size) {
-            clean.extend(dirty.gaps(range));
+            clean.extend(left.gaps(range));
         }
         let image = self.images.get_mut(remainder.target);
         if clean.is_empty() || image.is_disk() {

@@ -65,9 +65,16 @@ impl Model {
         let missing = backing == Some(None);
         refuse(missing, Refusal::ImageMissing);
         // What a failed step may have left behind need not be there, nor be readable.
-        if let Some(id) = backing.flatten().filter(|_| any_of.is_empty()) {
+        if let Some(id) = backing.flatten() {
             let broken = self.images.chain(id).is_none();
             let why = Refusals::from([Refusal::ImageMissing, Refusal::ImageUnreadable].as_slice());
+            if !any_of.is_empty() {
+                // Either may be looked at first.
+                if broken || self.images.is_doubtful(id) {
+                    any_of.extend(why.any_of);
+                }
+                return Some(any_of.as_slice().into());
+            }
             if self.images.is_doubtful(id) || (broken && step.size.is_some()) {
                 return Some(why.or_done());
             }
@@ -146,11 +153,20 @@ impl Model {
             }
             Some(id) => self.refuse_base(id, backing),
         };
+        // A fault may strike before anybody finds that it has to be refused.
+        let failed = matches!(seen.reply, Reply::Failed(_)) && !seen.fired.is_empty();
+        let why = why.filter(|_| !failed);
         if self.admit_command(why, seen, out)
             && let Some(id) = found
         {
             self.retire(id);
             self.images.rebase(id, backing.cloned());
+        } else if let Some(id) = found
+            && failed
+        {
+            // It may stand on either base now.
+            self.retire(id);
+            self.images.get_mut(id).presence = Presence::Unknown;
         }
     }
 

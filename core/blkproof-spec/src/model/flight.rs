@@ -179,7 +179,7 @@ impl Model {
             contested: RangeSet::default(),
             snapshot: None,
             doomed,
-            errors: Vec::new(),
+            errors: self.errors_held(disk),
             copying: false,
             done: false,
             filtered: self.jobs_on(disk).next().is_some(),
@@ -214,6 +214,16 @@ impl Model {
             self.mark(disk, effect.dirty, by_node, false);
         }
         flight
+    }
+
+    /// Returns the errors that requests in flight to a disk have met and not told yet. One that is
+    /// held behind its failing is known by what it asks for: another that asks for the same may
+    /// be told in its place.
+    fn errors_held(&self, disk: ImageId) -> Vec<(Errno, Reach)> {
+        let held = self.flights.iter();
+        let held = held.filter(|flight| flight.disk == disk && !flight.done);
+        held.flat_map(|flight| flight.errors.iter().copied())
+            .collect()
     }
 
     /// Takes in that a request is over: well, badly, or nobody knows how.

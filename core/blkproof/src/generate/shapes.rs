@@ -44,7 +44,7 @@ pub(super) fn disks(
             setups.push(image(base, backing_geometry(geometry, choices), choices));
             base
         });
-        let is_node = choices.chance(4);
+        let is_node = choices.chance(8);
         let disk = Disk {
             name: Label::new("drive", number),
             geometry,

@@ -57,7 +57,7 @@ pub(super) fn next(account: &mut Account, choices: &mut Choices<'_>, profile: &P
         Kind::Breakpoint => flight::suspend(account, disk, choices),
         Kind::Time => account.push(Action::Tick(Millis(choices.between(1, 300)))),
         Kind::Image => images::step(account, disk, choices),
-        Kind::Restart => restart(account),
+        Kind::Restart => any_restart(account, choices),
         Kind::Illegal => illegal::step(account, disk, choices),
         Kind::Recover => scenes::recover(account, disk, choices),
         Kind::Throttle => scenes::throttle(account, disk, choices),
@@ -92,6 +92,15 @@ fn release(account: &mut Account) {
     if account.holds {
         faults::lift_all(account);
     }
+}
+
+/// Restarts, now and then while something is held, which keeps the disks from being closed.
+fn any_restart(account: &mut Account, choices: &mut Choices<'_>) {
+    let mut bitmaps = account.disks.iter().flat_map(|disk| disk.bitmaps.iter());
+    if choices.chance(15) && !account.faulted && !bitmaps.any(|bitmap| bitmap.persistent) {
+        return account.push(Action::Restart);
+    }
+    restart(account);
 }
 
 fn restart(account: &mut Account) {

@@ -8,19 +8,20 @@ use blkproof_spec::{ByteRange, StepNumber};
 use super::{WrongRange, step_text};
 use crate::text::Document;
 
-pub(super) fn ranges(violation: &Violation, document: &Document) -> Vec<WrongRange> {
+/// Tells the wrong ranges; what happens behind step `last` cannot be the origin of anything.
+pub(super) fn ranges(violation: &Violation, document: &Document, last: u32) -> Vec<WrongRange> {
     let tell = |mismatch: &Mismatch| WrongRange {
         start: mismatch.range.start,
         end: mismatch.range.end(),
-        holds: held(mismatch, document),
-        should_hold: expected(mismatch, document),
+        holds: held(mismatch, document, last),
+        should_hold: expected(mismatch, document, last),
     };
     violation.mismatches.iter().map(tell).collect()
 }
 
-fn held(mismatch: &Mismatch, document: &Document) -> String {
+fn held(mismatch: &Mismatch, document: &Document, last: u32) -> String {
     match mismatch.held {
-        Held::Fill(byte) => fill(byte, mismatch.range, document),
+        Held::Fill(byte) => fill(byte, mismatch.range, document, last),
         Held::Stamp(found) => {
             let mut text = format!("what {} wrote", step(StepNumber(found.write.0), document));
             if found.sector != mismatch.range.start / blkproof_spec::SECTOR {
@@ -32,9 +33,9 @@ fn held(mismatch: &Mismatch, document: &Document) -> String {
     }
 }
 
-fn expected(mismatch: &Mismatch, document: &Document) -> String {
+fn expected(mismatch: &Mismatch, document: &Document, last: u32) -> String {
     let tell = |bytes: &Bytes| match bytes {
-        Bytes::Fill(byte) => fill(*byte, mismatch.range, document),
+        Bytes::Fill(byte) => fill(*byte, mismatch.range, document, last),
         Bytes::Stamp { write, .. } => {
             format!("what {} wrote", step(StepNumber(write.0), document))
         }
@@ -51,14 +52,17 @@ fn step(number: StepNumber, document: &Document) -> String {
     }
 }
 
-/// Returns a byte, with the last step that filled the range, or a part of it, with that byte.
-fn fill(byte: u8, range: ByteRange, document: &Document) -> String {
-    let steps = document.scenario.steps.iter().enumerate().rev();
+/// Returns a byte, with the last step up to `last` that filled the range, or a part of it, with
+/// that byte.
+fn fill(byte: u8, range: ByteRange, document: &Document, last: u32) -> String {
+    let done = usize::try_from(last).unwrap_or(usize::MAX);
+    let steps = &document.scenario.steps;
+    let mut steps = steps.iter().enumerate().take(done).rev();
     let wrote = |action: &Action| match action {
         Action::Guest { op, .. } | Action::Start { op, .. } => fills(op, byte, range),
         _ => false,
     };
-    let found = steps.into_iter().find(|(_, step)| wrote(&step.action));
+    let found = steps.find(|(_, step)| wrote(&step.action));
     let value = if byte == 0 {
         "zeroes".to_owned()
     } else {

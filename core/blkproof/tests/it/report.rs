@@ -21,6 +21,7 @@ write drive0 64k 512 fill=0x41
 create inc0 qcow2 backing=full0
 backup drive0 incremental bitmap=b0 to=inc0 mode=existing expect=any
 check inc0 == drive0
+write drive0 64k 512 fill=0x41  # no origin of what is wrong before it
 ";
 
 fn report(lie: Lie) -> Report {

@@ -195,7 +195,8 @@ pub(super) fn submit(account: &mut Account, mut draft: Draft, choices: &mut Choi
     nest(account, &mut draft);
     let Draft { backup, job } = draft;
     let plain = !job.finalize && !job.endless;
-    let run = if plain && choices.chance(55) {
+    // Run to its end, what has none by itself is left where it waits for a command.
+    let run = if choices.chance(if plain { 55 } else { 8 }) {
         Run::Finish
     } else {
         Run::Start
@@ -206,7 +207,10 @@ pub(super) fn submit(account: &mut Account, mut draft: Draft, choices: &mut Choi
         run,
     });
     account.jobs.push(job);
-    if run == Run::Finish && !slow {
+    if run == Run::Finish && job.finalize {
+        let last = account.jobs.len() - 1;
+        account.jobs[last].worked = true;
+    } else if run == Run::Finish && !slow && plain {
         account.ended(account.jobs.len() - 1, true);
     }
     if run == Run::Start && choices.chance(account.race) {

@@ -131,6 +131,7 @@ fn exercise(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
         2 => guest::request(account, disk, Kind::Discard, choices),
         3 => guest::request(account, disk, Kind::Read, choices),
         4 | 5 => jobs::advance(account, disk, choices),
+        _ if choices.chance(50) => flight::whole(account, disk, choices),
         _ => flight::step(account, disk, choices),
     }
 }
@@ -222,10 +223,14 @@ pub(in crate::generate) fn at_open(
     rules.map(named).into()
 }
 
-/// The disk itself, the target of a job, an image of a chain, or the target that comes next.
+/// The disk itself, what it stands on, the target of a job, an image of a chain, or the target that
+/// comes next.
 fn place(account: &mut Account, disk: usize, choices: &mut Choices<'_>) -> Place {
     let image = match choices.below(10) {
-        0..=4 => account.disks[disk].name,
+        3 | 4 => account.disks[disk]
+            .backing
+            .unwrap_or(account.disks[disk].name),
+        0..=2 => account.disks[disk].name,
         5 | 6 => match account.jobs.last() {
             Some(job) => job.target,
             None => awaited(account, choices),

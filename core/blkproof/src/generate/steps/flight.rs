@@ -12,7 +12,7 @@ use crate::generate::label::Label;
 /// Submits a request, or carries one that is in flight further.
 pub(super) fn step(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
     let count = account.requests.len();
-    if count == 0 || (count < 4 && choices.chance(40)) {
+    if count == 0 || (count < 4 && choices.chance(30)) {
         let op = guest::any_op(account, disk, choices);
         start(account, disk, op, None, choices);
         return;
@@ -25,11 +25,21 @@ pub(super) fn step(account: &mut Account, disk: usize, choices: &mut Choices<'_>
         return account.push(Action::ResumeTag(tag.tag()));
     }
     let work = Work::Request(request.name.request());
-    if choices.chance(45) {
+    if choices.chance(35) {
         let units = Units(choices.between(1, 4));
         return account.push(Action::Advance { work, units });
     }
     account.requests.remove(index);
+    account.push(Action::Settle {
+        request: request.name.request(),
+    });
+}
+
+/// Submits a request and has it told how it went, as one that meets a fault may.
+pub(super) fn whole(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    let op = guest::any_op(account, disk, choices);
+    start(account, disk, op, None, choices);
+    let request = account.requests.remove(account.requests.len() - 1);
     account.push(Action::Settle {
         request: request.name.request(),
     });

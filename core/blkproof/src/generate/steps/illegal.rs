@@ -29,7 +29,7 @@ pub(super) fn step(account: &mut Account, disk: usize, choices: &mut Choices<'_>
         6 => resize(&known, choices),
         7 => image(&known, choices),
         8 => job(account, choices),
-        9 => request(account, &known, choices),
+        9 => request(account, disk, &known, choices),
         10 => transaction(account, &known, choices),
         _ => {
             // A node that is being backed up refuses writes before it looks at them, and whether it
@@ -165,7 +165,7 @@ fn job(account: &Account, choices: &mut Choices<'_>) -> Action {
     }
 }
 
-fn request(account: &mut Account, disk: &Disk, choices: &mut Choices<'_>) -> Action {
+fn request(account: &mut Account, index: usize, disk: &Disk, choices: &mut Choices<'_>) -> Action {
     let nobody = RequestId::new(NOBODY);
     match choices.below(7) {
         0 => Action::Settle { request: nobody },
@@ -177,7 +177,7 @@ fn request(account: &mut Account, disk: &Disk, choices: &mut Choices<'_>) -> Act
         3 => Action::Lift(RuleName::new(NOBODY)),
         4 => Action::Guest {
             at: At::Device(ImageName::new(NOBODY)),
-            op: GuestOp::Flush,
+            op: super::guest::any_op(account, index, choices),
         },
         5 => Action::WaitFor(Tag::new(NOBODY)),
         _ => {
@@ -202,8 +202,14 @@ fn beyond(disk: &Disk, reads: bool, choices: &mut Choices<'_>) -> GuestOp {
     let size = disk.largest;
     let range = ByteRange::new(size - SECTOR, 2 * SECTOR);
     let behind = ByteRange::new(size + SECTOR, SECTOR);
-    match choices.below(5) {
+    match choices.below(6) {
         _ if reads => GuestOp::Read { range },
+        5 if disk.is_qcow2() => GuestOp::Write {
+            range,
+            content: Content::Stamp,
+            fua: false,
+            compressed: true,
+        },
         0 => GuestOp::Read { range },
         1 => GuestOp::WriteZeroes {
             range,

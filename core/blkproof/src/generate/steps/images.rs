@@ -26,16 +26,26 @@ pub(super) fn step(account: &mut Account, disk: usize, choices: &mut Choices<'_>
     if image.geometry.format == Format::Raw {
         return create(account, disk, choices);
     }
+    rebase(account, image.name, choices);
+}
+
+/// Puts an image on another one of its size that is older, or on none.
+fn rebase(account: &mut Account, name: Label, choices: &mut Choices<'_>) {
+    let found = account.images.iter().position(|image| image.name == name);
+    let index = found.unwrap_or(0);
+    let size = found.map(|index| account.images[index].geometry.size);
     // What lies above an image in its own chain cannot be below it.
     let base = account.images[..index]
         .iter()
         .rev()
-        .find(|base| base.geometry.size == image.geometry.size)
+        .find(|base| Some(base.geometry.size) == size)
         .map(|base| base.name);
     let base = base.filter(|_| choices.chance(75));
-    account.images[index].has_backing = base.is_some();
+    if let Some(index) = found {
+        account.images[index].has_backing = base.is_some();
+    }
     account.push(Action::Rebase {
-        image: image_name,
+        image: name.image(),
         backing: base.map(Label::image),
     });
 }

@@ -90,6 +90,13 @@ fn running(account: &mut Account, index: usize, choices: &mut Choices<'_>) {
         6 if !job.doubtful => {
             account.jobs[index].paused = true;
             verb(account, job, JobVerb::Pause);
+            if account.holds {
+                // A job that something holds is paused only once that is over.
+                let again = choices.pick(&[JobVerb::Pause, JobVerb::Cancel { force: false }]);
+                verb(account, job, again);
+            } else if choices.chance(12) {
+                any_command(account, job, choices);
+            }
         }
         7 if !job.doubtful => {
             let speed = choices.pick(&[0, 0, 65_536, 1 << 20]);

@@ -243,6 +243,7 @@ pub(super) fn strike(account: &mut Account, disk: usize, choices: &mut Choices<'
         Command::Transaction,
         Command::Transaction,
         Command::Image,
+        Command::Stored,
         Command::Restart,
     ]);
     let kind = choices.pick(command.asks());
@@ -254,6 +255,7 @@ pub(super) fn strike(account: &mut Account, disk: usize, choices: &mut Choices<'
         // What a failed resize may lose lies at the end.
         write_last(account, disk);
     }
+    let stored = (command == Command::Stored).then(|| store(account, disk));
     let place = Place {
         image: image.image(),
         layer: Layer::File,
@@ -275,11 +277,35 @@ pub(super) fn strike(account: &mut Account, disk: usize, choices: &mut Choices<'
             }
         }
         Command::Image => images::create(account, disk, choices),
+        Command::Stored => stored.into_iter().for_each(|name| {
+            account.push(Action::Bitmap(BitmapStep {
+                at: At::Node(image.image()),
+                name: name.bitmap(),
+                command: BitmapCommand::Remove,
+            }));
+        }),
         Command::Restart => super::restart(account),
     }
     if choices.chance(60) {
         faults::lift_rule(account, rule);
     }
+}
+
+/// Adds a bitmap that the disk's image is to store.
+fn store(account: &mut Account, disk: usize) -> Label {
+    let name = account.fresh("stored");
+    account.push(Action::Bitmap(BitmapStep {
+        at: At::Node(account.disks[disk].name.image()),
+        name: name.bitmap(),
+        command: BitmapCommand::Add {
+            granularity: None,
+            persistent: true,
+            disabled: false,
+        },
+    }));
+    // Images store their bitmaps when they are closed.
+    super::restart(account);
+    name
 }
 
 /// A command that asks something of an image.
@@ -288,6 +314,7 @@ enum Command {
     Resize,
     Transaction,
     Image,
+    Stored,
     Restart,
 }
 
@@ -297,7 +324,9 @@ impl Command {
         match self {
             Self::Resize => &[IoType::Write, IoType::Write, IoType::Flush, IoType::Read],
             Self::Transaction => &[IoType::Read, IoType::Read, IoType::Write, IoType::Flush],
-            Self::Image => &[IoType::Write, IoType::Flush],
+            Self::Image | Self::Stored => {
+                &[IoType::Write, IoType::Write, IoType::Flush, IoType::Read]
+            }
             Self::Restart => &[IoType::Flush, IoType::Write],
         }
     }
