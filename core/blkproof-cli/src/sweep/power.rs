@@ -43,7 +43,7 @@ pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Resu
         done: files.iter().map(|_| None).collect(),
         told: 0,
         all: Tally::whole(),
-        keeper: Keeper::new(out),
+        keeper: Keeper::new(out, &[]),
         failed: Exit::Held,
         ui,
     };

@@ -60,7 +60,9 @@ const RULES: &[Rule] = &[
     ),
     (
         |cell| {
-            is_work(cell.step) && (cell.status == Status::NoJob) != (cell.answer == Answer::Refused)
+            let is_there = cell.status != Status::NoJob;
+            let refused = cell.answer == Answer::Refused;
+            is_work(cell.step) && cell.answer != Answer::Cut && is_there == refused
         },
         "work is refused where there is no such job, and only there",
     ),
