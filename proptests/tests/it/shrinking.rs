@@ -4,7 +4,8 @@ use core::ops::ControlFlow;
 
 use blkproof::generate::{self, Profile};
 use blkproof::shrink::{Shrunk, identity, shrink};
-use blkproof::spec::Scenario;
+use blkproof::spec::step::Expect;
+use blkproof::spec::{Action, Scenario};
 use blkproof::{Failure, Options, Outcome, Runner, text};
 use blkproof_engine::Engine;
 
@@ -104,7 +105,14 @@ fn what_is_shrunk_fails_in_the_same_way_when_it_is_read_back() {
             panic!("it fails");
         };
         assert!(failure.identities().contains(&keep), "{text}");
-        let clean = runner.run(&small.scenario, &mut Engine::new(), None);
+        // It states the answers of the engine with the bug; the model alone judges the other one.
+        let mut scenario = small.scenario;
+        for step in &mut scenario.steps {
+            if !matches!(step.action, Action::Check(_)) {
+                step.expect = Expect::Any;
+            }
+        }
+        let clean = runner.run(&scenario, &mut Engine::new(), None);
         assert!(matches!(clean, Outcome::Held(_)), "{text}\n{clean:?}");
     }
 }
