@@ -19,10 +19,10 @@ fn scenario(place: &str, format: &str, fails: &[bool], left_out: Option<usize>) 
         if Some(index) != left_out {
             let expect = if *fails { " expect=failed(EIO)" } else { "" };
             let start = index * 20 * 1024;
-            writeln!(text, "write d {start} 512 stamp{expect}").unwrap();
+            writeln!(text, "write d {start} 512 stamp{expect}").expect("a string takes it");
         }
     }
-    Document::parse(text.as_bytes()).unwrap()
+    Document::parse(text.as_bytes()).expect("it is well written")
 }
 
 fn run(document: &Document) -> Outcome {
@@ -40,7 +40,7 @@ fn failing(place: &str, format: &str) -> Vec<bool> {
                     panic!("{failure:#?}");
                 };
                 // The rule is step 1.
-                let index = usize::try_from(number.0).unwrap() - 2;
+                let index = usize::try_from(number.0).expect("there are few") - 2;
                 fails[index] = !fails[index];
             }
             Outcome::NotJudged(why, _) => panic!("{why:?}"),
