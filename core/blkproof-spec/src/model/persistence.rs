@@ -211,17 +211,18 @@ impl Model {
         }
     }
 
-    /// A disk changes its size only if none of its bitmaps is inconsistent.
+    /// A disk changes its size only if none of its bitmaps is inconsistent: one that was is gone,
+    /// one that has to be there is true, and others are true or gone.
     fn find_out_by_resize(&mut self, at: &At, reply: Reply) {
         let Some(disk) = self.images.find(at.name()) else {
             return;
         };
         let of_disk = |bitmap: &Bitmap| bitmap.owner == Owner::Disk(disk) && bitmap.open;
         if reply == Reply::Done {
-            for index in 0..self.bitmaps.len() {
-                if of_disk(&self.bitmaps[index]) {
-                    self.bitmaps[index].open = false;
-                }
+            self.bitmaps
+                .retain(|bitmap| !(of_disk(bitmap) && bitmap.inconsistent));
+            for bitmap in self.bitmaps.iter_mut().filter(|bitmap| of_disk(bitmap)) {
+                bitmap.open = bitmap.stored != Stored::Yes;
             }
         } else if reply == Reply::Refused(Refusal::BitmapInconsistent)
             && !self.has_inconsistent(disk)

@@ -200,3 +200,35 @@ fn a_bitmap_that_no_file_holds_is_refused_or_lost() {
     stage.done(&size, &[]);
     assert_eq!(restart(&mut stage, vec![], false), []);
 }
+
+/// A resize tells of what may never have been stored that it is not inconsistent, no more.
+#[test]
+fn a_resize_tells_true_from_inconsistent_but_not_from_gone() {
+    for (seen, broken) in [
+        (vec![], vec![]),
+        (vec![dirty(M, 128 * K)], vec![]),
+        (vec![dirty(M, 64 * K)], vec![DirtySound, BitmapHonest]),
+    ] {
+        let mut stage = stage(true);
+        let fired = [firing("d", IoType::Write, Errno::EIO)];
+        let failed = Observation {
+            fired: &fired,
+            ..Observation::of(Reply::Done)
+        };
+        stage.show(&Action::Restart, &failed);
+        let status = Status {
+            bitmaps: seen,
+            jobs: Vec::new(),
+        };
+        let resized = Observation {
+            status: Some(&status),
+            ..Observation::of(Reply::Done)
+        };
+        let size = Action::Resize {
+            at: super::device("d"),
+            size: Length(65 * M),
+        };
+        stage.show(&size, &resized);
+        assert_eq!(stage.broken(), broken);
+    }
+}
