@@ -8,8 +8,9 @@ use blkproof_device::{IoError, Wait};
 use blkproof_spec::step::{BitmapMode, Sync};
 use blkproof_spec::{JobEnd, JobEvent, JobState};
 
-use crate::bugs::Bug;
-use crate::job::JobSerial;
+use crate::bitmap::Bitmap;
+use crate::bugs::{Bug, Bugs};
+use crate::job::{Job, JobSerial};
 use crate::machine::Machine;
 use crate::runs::Runs;
 
@@ -17,7 +18,7 @@ impl Machine {
     /// Returns the jobs that stand or fall with a job, itself among them, the last created first.
     fn group(&self, index: usize) -> Vec<JobSerial> {
         let job = &self.jobs[index];
-        let together = |other: &&crate::job::Job| {
+        let together = |other: &&Job| {
             other.serial == job.serial
                 || (job.group.is_some()
                     && other.group == job.group
@@ -206,34 +207,53 @@ impl Machine {
                 bitmap.clear(size);
             }
         }
-        let Some((name, mode)) = &job.bitmap else {
-            return;
-        };
-        let Some(bitmap) = source.bitmap(name) else {
+        if let Some((name, _)) = &job.bitmap
+            && let Some(bitmap) = source.bitmap(name)
+        {
+            job.give_back(bitmap, size, end, self.bugs);
+        }
+    }
+
+    fn index(&self, job: JobSerial) -> usize {
+        self.job_index(job)
+            .expect("a job is there until it is dismissed")
+    }
+}
+
+impl Job {
+    /// Decides on the bitmap that this job holds, of a disk of `size`, as its `end` asks for.
+    pub(crate) fn give_back(
+        &self,
+        bitmap: &mut Bitmap,
+        size: u64,
+        end: Option<JobEnd>,
+        bugs: Bugs,
+    ) {
+        let Some((_, mode)) = &self.bitmap else {
             return;
         };
         let mode = match end {
-            Some(JobEnd::Failed(_)) if self.bugs.has(Bug::FailedCopyIsClean) => &BitmapMode::Always,
+            Some(JobEnd::Failed(_)) if bugs.has(Bug::FailedCopyIsClean) => &BitmapMode::Always,
             _ => mode,
         };
         match (end, mode) {
-            (None, _) if self.bugs.has(Bug::RollbackKeepsBusy) => {}
-            (Some(JobEnd::Cancelled), _) if self.bugs.has(Bug::CancelIsSuccess) => {
+            (None, _) if bugs.has(Bug::RollbackKeepsBusy) => {}
+            (Some(JobEnd::Cancelled), _) if bugs.has(Bug::CancelIsSuccess) => {
                 bitmap.sync(size);
             }
             (Some(JobEnd::Success), BitmapMode::OnSuccess | BitmapMode::Always) => {
                 bitmap.sync(size);
             }
             (Some(_), BitmapMode::Always) => {
-                let copier = &job.copier;
+                let copier = &self.copier;
                 let mut rest = Runs::default();
-                if job.durable {
+                if self.durable {
                     bitmap.sync(size);
                     rest.insert_scaled(&copier.todo, copier.cluster, bitmap.granularity);
                 } else {
                     // Unlike QEMU: what may not have reached the target counts as not copied.
                     bitmap.reclaim();
-                    if matches!(job.sync, Sync::Full | Sync::Top) {
+                    if matches!(self.sync, Sync::Full | Sync::Top) {
                         rest = Runs::below(size.div_ceil(bitmap.granularity));
                     }
                 }
@@ -244,10 +264,5 @@ impl Machine {
             }
             _ => bitmap.reclaim(),
         }
-    }
-
-    fn index(&self, job: JobSerial) -> usize {
-        self.job_index(job)
-            .expect("a job is there until it is dismissed")
     }
 }

@@ -3,13 +3,16 @@
 //! While an image is open its bitmaps are flagged in the file. What is not stored at the end, for
 //! whatever reason, stays flagged, and is inconsistent from then on.
 
-use blkproof_device::IoError;
+use std::borrow::Cow;
+
+use blkproof_device::{IoError, Wait};
 use blkproof_qcow2::{NewBitmap, Qcow2Error, StoredBitmap};
-use blkproof_spec::{BitmapName, Length, Refusal};
+use blkproof_spec::{BitmapName, JobEnd, JobState, Length, Refusal};
 
 use crate::bitmap::Bitmap;
 use crate::bugs::{Bug, Bugs};
 use crate::image::Stored;
+use crate::job::Job;
 use crate::machine::Machine;
 use crate::node::{Node, Place};
 use crate::stop::Stop;
@@ -51,19 +54,30 @@ impl Node {
     }
 
     /// Stores the bitmaps in the image, which is about to be closed: all of them or, where a
-    /// request fails or would have to wait, none. One that the image cannot hold any more is left
-    /// out.
-    pub(crate) fn store_bitmaps(&mut self) {
+    /// request fails, none. Those that are held are stored as their jobs give them back. One that
+    /// the image cannot hold any more is left out.
+    fn store_bitmaps(&self, holders: &[&Job], bugs: Bugs) -> Result<(), Wait> {
         let Some(stored) = &self.image.stored else {
-            return;
+            return Ok(());
         };
         let size = Length(self.size);
         let bitmaps = self.bitmaps.iter().filter(|bitmap| {
             let fits = Stored::can_store_bitmap(size, Length(bitmap.granularity));
             bitmap.persistent && !bitmap.inconsistent && fits
         });
-        let bitmaps: Vec<(&Bitmap, Vec<(u64, u64)>)> =
-            bitmaps.map(|bitmap| (bitmap, bitmap.to_store())).collect();
+        let bitmaps = bitmaps.map(|bitmap| {
+            let holds = |job: &&&Job| {
+                let held = job.bitmap.as_ref();
+                bitmap.successor.is_some() && held.is_some_and(|(name, _)| *name == bitmap.name)
+            };
+            let mut bitmap = Cow::Borrowed(bitmap);
+            if let Some(job) = holders.iter().find(holds) {
+                job.give_back(bitmap.to_mut(), self.size, Some(JobEnd::Cancelled), bugs);
+            }
+            let runs = bitmap.to_store();
+            (bitmap, runs)
+        });
+        let bitmaps: Vec<_> = bitmaps.collect();
         let new = bitmaps.iter().map(|(bitmap, runs)| NewBitmap {
             name: bitmap.name.as_str(),
             granularity: Length(bitmap.granularity),
@@ -71,16 +85,39 @@ impl Node {
             runs,
         });
         let new: Vec<_> = new.collect();
-        let _flagged = stored.device().store_bitmaps(&new);
+        match stored.device().store_bitmaps(&new) {
+            Err(Qcow2Error::Io(IoError::Wait(wait))) => Err(wait),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Flags the bitmaps in the image again, which is not closed after all. Where that fails the
+    /// image does it before anything else changes.
+    fn flag_bitmaps(&self) {
+        if let Some(stored) = &self.image.stored {
+            let _later = stored.device().mark_bitmaps();
+        }
     }
 }
 
 impl Machine {
-    /// Stores the bitmaps of all that is open and about to be closed.
-    pub(crate) fn store_bitmaps(&mut self) {
-        for node in self.nodes.iter_mut() {
-            node.store_bitmaps();
+    /// Stores the bitmaps of all that is open and about to be closed, as they will be when its jobs
+    /// are cancelled. Where that would have to wait, none is: a bitmap that was not stored before
+    /// would be lost.
+    pub(crate) fn store_bitmaps(&self) -> Result<(), Wait> {
+        for node in self.nodes.iter() {
+            let holds = |job: &&Job| {
+                job.state != JobState::Concluded
+                    && std::ptr::eq(&raw const self.nodes[job.source], node)
+                    && !self.bugs.has(Bug::FrozenIsStored)
+            };
+            let holders: Vec<_> = self.jobs.iter().filter(holds).collect();
+            if let Err(wait) = node.store_bitmaps(&holders, self.bugs) {
+                self.nodes.iter().for_each(Node::flag_bitmaps);
+                return Err(wait);
+            }
         }
+        Ok(())
     }
 
     /// Refuses a bitmap that the image at a place could not hold.

@@ -107,8 +107,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Makes everything ready to be closed: what is on its way is carried out, the disks are
-    /// flushed. Where something waits nothing is closed; a flush that fails is told.
+    /// Makes everything ready to be closed: what is on its way is carried out, disks are
+    /// flushed, bitmaps stored. Where something waits nothing is closed; a failed flush is told.
     pub(crate) fn settle_all(&mut self) -> Result<Result<(), String>, Wait> {
         self.peeked = None;
         self.drain(|_| true)?;
@@ -125,15 +125,12 @@ impl Machine {
                 Err(error) => result = Err(format!("cannot flush {}: {error}", node.name())),
             }
         }
+        self.store_bitmaps()?;
         Ok(result)
     }
 
-    /// Closes everything, which is settled. Jobs are cancelled, and bitmaps stored.
+    /// Closes everything, which is settled. Jobs are cancelled.
     pub(crate) fn close(&mut self) {
-        let early = self.bugs.has(Bug::FrozenIsStored);
-        if early {
-            self.store_bitmaps();
-        }
         while let Some(index) = self.jobs.len().checked_sub(1) {
             if self.jobs[index].state != JobState::Concluded {
                 self.abort(index, JobEnd::Cancelled);
@@ -143,9 +140,6 @@ impl Machine {
             self.jobs.remove(index);
         }
         self.requests.clear();
-        if !early {
-            self.store_bitmaps();
-        }
         self.nodes.clear();
         self.store = None;
     }

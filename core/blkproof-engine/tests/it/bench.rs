@@ -133,7 +133,9 @@ impl Bench {
             Action::ResumeTag(tag) => assert!(self.store.resume(tag)),
             Action::Tick(span) => self.store.tick(*span),
             Action::Restart => {
-                self.engine.close().unwrap();
+                if let Err(error) = self.engine.close() {
+                    return Reply::Refused(error.refusal.unwrap());
+                }
                 self.engine.drain_events(&mut self.events);
                 let store = self.store.subject_handle();
                 self.engine.open(store, &self.scenario.setup).unwrap();

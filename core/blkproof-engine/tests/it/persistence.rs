@@ -5,7 +5,7 @@ use blkproof::spec::{ImageName, Length};
 use blkproof_engine::Engine;
 use blkproof_qcow2::inspect::{FoundBitmap, Limits, bitmaps, inspect};
 
-use crate::bench::{Bench, on_disk};
+use crate::bench::{Bench, on_disk, run};
 
 fn found(bench: &Bench, image: &str) -> Vec<FoundBitmap> {
     let mut store = bench.store.subject_handle();
@@ -193,4 +193,48 @@ fn a_store_that_fails_leaves_the_flag() {
     engine.status(&mut status);
     assert!(status.bitmaps[0].inconsistent);
     assert_eq!(status.bitmaps[0].count, Length(0));
+}
+
+#[test]
+fn a_restart_whose_bitmaps_wait_to_be_stored_is_refused_and_leaves_them_flagged() {
+    let mut bench = run("blkproof 1
+        disk drive0 1M qcow2
+        disk drive1 1M qcow2
+        bitmap add drive0 a persistent
+        fault drive1.file break event=cluster_alloc tag=A
+        bitmap add drive1 b persistent
+        backup drive1 none to=t job=j start
+        restart expect=refused(cannot-drain)
+        check job j state=running
+        check bitmap drive0 a recording=yes inconsistent=no
+        check bitmap drive1 b recording=yes inconsistent=no");
+    let left = found(&bench, "drive0");
+    assert_eq!(left.len(), 1);
+    assert!(left[0].in_use);
+    bench.more(
+        "resume A
+        restart
+        check bitmap drive0 a inconsistent=no
+        check bitmap drive1 b inconsistent=no",
+    );
+}
+
+#[test]
+fn a_held_bitmap_is_stored_as_its_cancelled_job_gives_it_back() {
+    for (mode, count) in [("on-success", "2162688"), ("always", "1114112")] {
+        on_disk(
+            "4M",
+            "qcow2",
+            &format!(
+                "bitmap add drive0 b persistent
+                write drive0 0 2M stamp
+                backup drive0 bitmap bitmap=b bitmap-mode={mode} to=t job=j start speed=64k
+                advance j 16
+                tick 5s
+                write drive0 3M 64k stamp
+                restart
+                check bitmap drive0 b count={count} busy=no persistent=yes"
+            ),
+        );
+    }
 }
