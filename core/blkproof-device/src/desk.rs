@@ -107,6 +107,11 @@ impl Desk {
 }
 
 impl Files {
+    /// Returns the faults that were entered in the ledger behind the first `known`.
+    pub(crate) fn fired_since(&self, known: usize) -> Vec<Firing> {
+        self.ledger.get(known..).unwrap_or_default().to_vec()
+    }
+
     /// Notes that a request ran into breakpoints, and returns what its caller has to wait for.
     pub(crate) fn suspend(&mut self, tags: Vec<Tag>) -> Wait {
         let told = tags

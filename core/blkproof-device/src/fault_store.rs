@@ -202,8 +202,9 @@ impl<M: Media> FaultStore<M> {
         Ok(())
     }
 
-    /// Lets everything go on that waits, and forgets it: nobody comes back for it.
-    pub(crate) fn forget_waits(&self) {
+    /// Lets everything go on that waits, and forgets it, errors that are still to be told too: who
+    /// comes back for it begins anew.
+    pub fn forget_waits(&self) {
         self.desk.lock().end_all();
         self.lock().each_layer(|layer| {
             if let Some(layer) = layer {

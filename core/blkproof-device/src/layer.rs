@@ -74,8 +74,10 @@ enum Stage {
     Raised,
     /// Behind the rule that delayed it.
     Delayed,
-    /// Behind everything: this is how it ended.
-    Done(Result<(), Errno>),
+    /// Behind everything: it was carried out.
+    Done,
+    /// Behind everything: it failed, because of what stands in the ledger.
+    Failed(Errno, Vec<Firing>),
 }
 
 /// What a rule account says.
@@ -315,25 +317,30 @@ impl Layer {
         let (request, desk) = (call.request, call.desk);
         let (start, done) = own_events(request.kind);
         let stage = self.stage(request, desk)?;
+        let known = desk.lock().ledger.len();
         if let (Stage::Start, Some(event)) = (&stage, start) {
             self.own_event(event, request, Stage::Raised, desk)?;
         }
         let result = match stage {
             Stage::Start | Stage::Raised => self.decide(call),
             Stage::Delayed => self.change(call),
-            Stage::Done(Err(errno)) => return Err(IoError::Failed(errno)),
+            // Who asks again may be someone else, in a later step: the error comes with its faults.
+            Stage::Failed(errno, firings) => {
+                desk.lock().ledger.extend(firings);
+                return Err(IoError::Failed(errno));
+            }
             // Meanwhile the caller unwound, and may have given up what it wrote, or brings other
             // data: the request is carried out again, behind whatever came between.
-            Stage::Done(Ok(())) => return self.change(call),
+            Stage::Done => return self.change(call),
         };
-        let settled = match result {
-            Ok(()) => Ok(()),
-            Err(IoError::Failed(errno)) => Err(errno),
+        let ended = match &result {
+            Ok(()) => Stage::Done,
+            Err(IoError::Failed(errno)) => Stage::Failed(*errno, desk.lock().fired_since(known)),
             // The request comes back, and its end is raised then.
             Err(IoError::Wait(_)) => return result,
         };
         if let Some(event) = done {
-            self.own_event(event, request, Stage::Done(settled), desk)?;
+            self.own_event(event, request, ended, desk)?;
         }
         result
     }

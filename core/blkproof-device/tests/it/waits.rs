@@ -90,6 +90,42 @@ fn a_finished_write_that_is_resumed_is_done_again() {
 }
 
 #[test]
+fn a_failed_write_tells_its_fault_again_with_its_error() {
+    let mut bench = Bench::new();
+    bench.extended(When::Nth(1), Effect::Error(Errno::EIO));
+    stop(&bench, Event::PwritevDone, "A");
+    assert_eq!(bench.write(0, 512, 1), held("A"));
+    let mut first = Vec::new();
+    bench.store.drain_ledger(&mut first);
+    assert_eq!(first.len(), 1);
+    bench.store.resume(&tag("A"));
+    bench.write(512, 512, 1).unwrap();
+    let mut again = Vec::new();
+    bench.store.drain_ledger(&mut again);
+    assert_eq!(again, [], "nobody was told the error");
+    assert_eq!(
+        bench.write(0, 512, 1),
+        Err(IoError::Failed(Errno::EIO)),
+        "it failed when it was held"
+    );
+    bench.store.drain_ledger(&mut again);
+    assert_eq!(again, first);
+    bench.write(0, 512, 1).unwrap();
+}
+
+#[test]
+fn what_is_forgotten_begins_anew() {
+    let mut bench = Bench::new();
+    bench.extended(When::Nth(1), Effect::Error(Errno::EIO));
+    stop(&bench, Event::PwritevDone, "A");
+    assert_eq!(bench.write(0, 512, 1), held("A"));
+    bench.store.forget_waits();
+    assert!(!bench.store.is_suspended(&tag("A")));
+    bench.write(0, 512, 1).unwrap();
+    assert_eq!(bench.read(0, 1).unwrap(), [1]);
+}
+
+#[test]
 fn lifting_a_used_up_breakpoint_resumes_its_request() {
     let mut bench = Bench::new();
     stop(&bench, Event::ReadAio, "A");

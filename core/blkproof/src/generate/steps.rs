@@ -97,7 +97,7 @@ fn release(account: &mut Account) {
 /// Restarts, now and then while something is held, which keeps the disks from being closed.
 fn any_restart(account: &mut Account, choices: &mut Choices<'_>) {
     let mut bitmaps = account.disks.iter().flat_map(|disk| disk.bitmaps.iter());
-    if choices.chance(15) && !account.faulted && !bitmaps.any(|bitmap| bitmap.persistent) {
+    if choices.chance(15) && !bitmaps.any(|bitmap| bitmap.persistent) {
         return account.push(Action::Restart);
     }
     restart(account);

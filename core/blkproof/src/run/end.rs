@@ -24,8 +24,10 @@ impl Run<'_> {
         self.take_violations();
         let demands = self.buffers.judgement.demands.clone();
         self.fulfil_demands(Look::Last);
-        // What was looked at is to be closed in good health, whatever rules are left.
+        // What was looked at is to be closed in good health, whatever rules are left, and whatever
+        // errors of them nobody was told yet.
         self.world.lift_all();
+        self.world.forget_waits();
         self.subject("closing the disks", |subject| subject.close());
         self.go_on()?;
         self.inspect_images(&demands);

@@ -14,6 +14,7 @@ pub(super) trait World: Images {
     fn install(&self, rule: &FaultRule);
     fn lift(&self, name: &RuleName) -> bool;
     fn lift_all(&self);
+    fn forget_waits(&self);
     fn resume(&self, tag: &Tag) -> bool;
     fn tick(&self, span: Millis);
     fn set_quiet(&self, quiet: bool);
@@ -56,6 +57,10 @@ impl<M: Media> World for FaultStore<M> {
 
     fn lift_all(&self) {
         Self::lift_all(self);
+    }
+
+    fn forget_waits(&self) {
+        Self::forget_waits(self);
     }
 
     fn resume(&self, tag: &Tag) -> bool {
