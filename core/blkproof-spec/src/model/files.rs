@@ -166,6 +166,7 @@ impl Model {
         {
             // It may stand on either base now.
             self.retire(id);
+            self.doubt_backing(name);
             self.images.get_mut(id).presence = Presence::Unknown;
         }
     }

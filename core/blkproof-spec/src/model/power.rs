@@ -57,6 +57,8 @@ pub(super) struct Power {
     garbage: bool,
     /// The images that were being rebased when power was lost.
     rebased: Vec<ImageName>,
+    /// The images whose rebase failed: what they have now need not be durable.
+    half_rebased: Vec<ImageName>,
 }
 
 impl Unflushed {
@@ -192,6 +194,9 @@ impl Model {
     pub(super) fn lose_power(&mut self, number: StepNumber, kill: bool, out: &mut Judgement) {
         self.faulted = true;
         self.power.losses += 1;
+        if !kill {
+            self.power.rebased.append(&mut self.power.half_rebased);
+        }
         self.power.last = number;
         // No format recognises garbage in its tables.
         self.undetectable |= self.power.garbage && !self.capabilities.unflushed_arbitrary;
@@ -365,15 +370,27 @@ impl Model {
         }
     }
 
-    /// Returns the images that were given another backing file when power was lost: either may be
-    /// the one. The harness finds out and says so by [`Model::settle_backing`].
+    /// Takes in that an image may stand on its old backing file or on the new one.
+    pub(super) fn doubt_backing(&mut self, name: &ImageName) {
+        if self.power.expected && !self.power.half_rebased.contains(name) {
+            self.power.half_rebased.push(name.clone());
+        }
+    }
+
+    /// Returns the images that were given another backing file when power was lost, or in vain
+    /// before: either may be the one. The harness finds out and says so by
+    /// [`Model::settle_backing`].
     pub fn doubtful_backings(&mut self) -> Vec<ImageName> {
         std::mem::take(&mut self.power.rebased)
     }
 
-    /// Takes in which backing file an image turned out to have.
+    /// Takes in which backing file an image turned out to have after a loss of power, or after a
+    /// rebase that did not succeed.
     pub fn settle_backing(&mut self, name: &ImageName, backing: Option<ImageName>) {
-        if let Some(id) = self.images.find(name) {
+        if let Some(id) = self.images.find(name)
+            && self.images.get(id).backing != backing
+        {
+            self.retire(id);
             self.images.rebase(id, backing);
         }
     }

@@ -54,8 +54,10 @@ impl Run<'_> {
             .observe(number, action, &seen, &mut buffers.judgement);
         self.take_violations();
         self.judge_remains();
-        if reply == Reply::Cut {
-            self.clear_leftovers();
+        match (reply, action) {
+            (Reply::Cut, _) => self.clear_leftovers(),
+            (Reply::Failed(_), Action::Rebase { image, .. }) => self.settle_failed_rebase(image),
+            _ => {}
         }
         self.settle_sizes();
         self.buffers.looked.pass();

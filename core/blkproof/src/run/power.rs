@@ -238,19 +238,9 @@ impl Run<'_> {
     /// which backing file those have that were being rebased.
     pub(super) fn clear_leftovers(&mut self) {
         for name in self.model.doubtful_backings() {
-            let (Some(image), Some(inspector)) =
-                (self.buffers.known.get(&name), &mut self.inspector)
-            else {
-                self.model.forget_image(&name);
-                continue;
-            };
-            match inspector.open(self.world.images(), &name, image.format) {
-                Ok(image) => {
-                    let backing = image.chain().get(1).cloned();
-                    drop(image);
-                    self.model.settle_backing(&name, backing);
-                }
-                Err(_) => self.model.forget_image(&name),
+            match self.backing_of(&name) {
+                Some(backing) => self.model.settle_backing(&name, backing),
+                None => self.model.forget_image(&name),
             }
         }
         let mut store = self.world.handle();
@@ -260,6 +250,23 @@ impl Run<'_> {
                 self.buffers.known.forget(&name);
             }
         }
+    }
+
+    /// Finds out which backing file an image has whose rebase failed: what that wrote may be there.
+    pub(super) fn settle_failed_rebase(&mut self, name: &ImageName) {
+        if let Some(backing) = self.backing_of(name) {
+            self.model.settle_backing(name, backing);
+        }
+    }
+
+    /// Returns the backing file that an image names, if any, with eyes of our own. `None` where
+    /// nobody can tell.
+    fn backing_of(&mut self, name: &ImageName) -> Option<Option<ImageName>> {
+        let image = self.buffers.known.get(name)?;
+        let inspector = self.inspector.as_mut()?;
+        let image = inspector.open_alone(self.world.images(), name, image.format);
+        let backing = image.ok()?.backing();
+        Some(backing.map(|backing| backing.image))
     }
 
     /// Judges what was found in the images after a loss of power, now that the model knows of it.
