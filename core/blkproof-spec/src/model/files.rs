@@ -183,8 +183,10 @@ impl Model {
         let backing = backing?;
         match self.images.find(backing) {
             None => Some(Refusals::from(Refusal::ImageMissing).or_done()),
+            // What a failed step may have left behind need not be there, nor be readable.
             Some(base) if self.images.is_doubtful(base) || self.images.chain(base).is_none() => {
-                Some(Refusals::from(Refusal::ImageMissing).or_done())
+                let why = [Refusal::ImageMissing, Refusal::ImageUnreadable];
+                Some(Refusals::from(why.as_slice()).or_done())
             }
             Some(base) if self.images.reaches(base, id) => Some(Refusals::any().or_done()),
             Some(_) => None,
