@@ -172,7 +172,7 @@ impl Model {
     }
 
     /// Gives the job's bitmap back as its mode says.
-    fn return_bitmap(&mut self, job: &Job, end: JobEnd) {
+    pub(super) fn return_bitmap(&mut self, job: &Job, end: JobEnd) {
         let Some((owner, name)) = &job.bitmap else {
             return;
         };

@@ -9,7 +9,7 @@ use super::super::plan::PlannedTarget;
 use super::filled;
 use crate::event::JobEvent;
 use crate::name::{ImageName, JobName};
-use crate::status::JobState;
+use crate::status::{JobEnd, JobState};
 use crate::step::{Action, At, Backup, Create, GuestOp, JobVerb, StepNumber, TransactionAction};
 use crate::units::Length;
 
@@ -46,6 +46,9 @@ impl Model {
             _ => {}
         }
         self.take_known_events(seen, out);
+        if *step == Action::Restart {
+            self.bitmaps_under_way();
+        }
         self.lose_power(number, seen.killed, out);
     }
 
@@ -147,6 +150,16 @@ impl Model {
                 self.images.get_mut(id).presence = Presence::Unknown;
             }
             PlannedTarget::Existing(id) => self.retire(id),
+        }
+    }
+
+    /// Gives bitmaps back as jobs do that are cancelled, which a restart may have stored before
+    /// anybody heard of it. How far those jobs had come nobody heard either.
+    fn bitmaps_under_way(&mut self) {
+        let active = self.jobs.iter().filter(|job| job.is_active());
+        for mut job in active.cloned().collect::<Vec<_>>() {
+            job.offset = job.len.unwrap_or(0).max(1);
+            self.return_bitmap(&job, JobEnd::Cancelled);
         }
     }
 
