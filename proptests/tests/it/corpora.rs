@@ -7,6 +7,13 @@ use blkproof::text::Document;
 use blkproof::{Cleanup, Options, Outcome, Report, Runner, corpus};
 use blkproof_engine::{Engine, ImageInspector};
 
+/// Scenarios in which only a look into the file tells which backing file an image has: a rebase of
+/// it failed.
+const INSPECTED: [&str; 2] = [
+    "failed-rebase-no-longer-below-a-disk.blk",
+    "failed-rebase-onto-a-disk.blk",
+];
+
 #[test]
 fn every_scenario_ends_as_it_states() {
     assert_held(Options::default(), true);
@@ -72,6 +79,10 @@ fn assert_held(options: Options, inspected: bool) {
     let (mut engine, mut inspector) = (Engine::new(), ImageInspector::new());
     let mut reports = Vec::new();
     for file in files() {
+        let needs_look = INSPECTED.iter().any(|name| file.ends_with(name));
+        if needs_look && !inspected {
+            continue;
+        }
         let document = corpus::load(&file).expect("the corpus is in order");
         let replayed = if inspected {
             corpus::replay(&document, &mut runner, &mut engine, Some(&mut inspector))

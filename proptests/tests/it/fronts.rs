@@ -107,7 +107,10 @@ fn quickcheck_makes_what_fails_smaller() {
         .quicktest(restores as fn(Case) -> bool);
     let said = found.expect_err("the planted bug is found");
     let said = format!("{said:?}");
-    assert!(said.contains("disk drive0"), "{said}");
+    // Which disk loses the tail of a write is up to chance; that and little else is left.
+    assert!(said.contains("\\ndisk drive"), "{said}");
+    assert!(said.contains("\\nwrite drive"), "{said}");
+    assert!(said.matches("\\n").count() <= 8, "{said}");
 }
 
 #[test]
