@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use blkproof::corpus::{self, CorpusError};
 use blkproof::text::{Diagnostics, Document};
+use blkproof_spec::StatedOutcome;
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -47,6 +48,24 @@ pub(crate) fn each(
 /// Reads and parses one file, which is no folder; says what is wrong with it.
 pub(crate) fn one(path: &Path, ui: &mut Ui) -> Result<Result<Loaded, Exit>, Error> {
     load(path.to_owned(), ui)
+}
+
+/// Returns the scenarios below `paths` that can be swept, and the worst outcome of reading them. A
+/// scenario of a folder that states a failure fails at every position and proves nothing: it is
+/// left out, and that is said. One that is named itself is swept.
+pub(crate) fn swept(paths: &[PathBuf], ui: &mut Ui) -> Result<(Vec<Loaded>, Exit), Error> {
+    let mut files = Vec::new();
+    let worst = each(paths, ui, |file, ui| {
+        let fails = file.document.scenario.outcome != StatedOutcome::Pass;
+        if fails && !paths.contains(&file.path) {
+            let path = file.path.display();
+            ui.note(format_args!("{path} states that it fails: left out"));
+        } else {
+            files.push(file);
+        }
+        Ok(Exit::Held)
+    })?;
+    Ok((files, worst))
 }
 
 /// Reads and parses a file; says what is wrong with it.

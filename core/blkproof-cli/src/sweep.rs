@@ -49,11 +49,7 @@ fn sweep_files(
     out: &Path,
     ui: &mut Ui,
 ) -> Result<Exit, Error> {
-    let mut files = Vec::new();
-    let read = load::each(&args.paths, ui, |file, _| {
-        files.push(file);
-        Ok(Exit::Held)
-    })?;
+    let (files, read) = load::swept(&args.paths, ui)?;
     let work = Work::of(&files, strikes, &args.bug);
     let mut teller = Teller::new(&files, &work, out, ui);
     thread::scope(|scope| {

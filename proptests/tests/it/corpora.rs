@@ -8,7 +8,7 @@ use blkproof::{Cleanup, Options, Outcome, Report, Runner, corpus};
 use blkproof_engine::{Engine, ImageInspector};
 
 /// Scenarios in which only a look into the file tells which backing file an image has: a rebase of
-/// it failed.
+/// it failed. Without one the judge takes it wrongly; where it does not any more, strike them out.
 const INSPECTED: [&str; 2] = [
     "failed-rebase-no-longer-below-a-disk.blk",
     "failed-rebase-onto-a-disk.blk",
@@ -73,23 +73,21 @@ fn files() -> Vec<PathBuf> {
     corpus::files(&folder).expect("the corpus is there")
 }
 
-/// Replays every scenario and fails with the reports of those that do not end as they state.
+/// Replays every scenario and fails with the reports of those that do not end as they state, or do
+/// where they cannot.
 fn assert_held(options: Options, inspected: bool) {
     let mut runner = Runner::new(options);
     let (mut engine, mut inspector) = (Engine::new(), ImageInspector::new());
     let mut reports = Vec::new();
     for file in files() {
         let needs_look = INSPECTED.iter().any(|name| file.ends_with(name));
-        if needs_look && !inspected {
-            continue;
-        }
         let document = corpus::load(&file).expect("the corpus is in order");
         let replayed = if inspected {
             corpus::replay(&document, &mut runner, &mut engine, Some(&mut inspector))
         } else {
             corpus::replay(&document, &mut runner, &mut engine, None)
         };
-        if !replayed.as_stated {
+        if replayed.as_stated != (inspected || !needs_look) {
             reports.push(told(&replayed.outcome, &document, &file));
         }
     }

@@ -31,11 +31,7 @@ enum News {
 
 /// Sweeps files and folders: a line for each file, and the whole report of what failed.
 pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Result<Exit, Error> {
-    let mut files = Vec::new();
-    let read = load::each(&args.paths, ui, |file, _| {
-        files.push(file);
-        Ok(Exit::Held)
-    })?;
+    let (files, read) = load::swept(&args.paths, ui)?;
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let random = args.random;
     let mut teller = Teller {

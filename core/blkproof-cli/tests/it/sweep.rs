@@ -85,6 +85,26 @@ fn all_small_scenarios_hold() {
 }
 
 #[test]
+fn a_scenario_of_a_folder_that_states_a_failure_is_left_out() {
+    let folder = Folder::new();
+    folder.file("all/a.blk", BACKUP);
+    let bounded = "blkproof 1\nexpect fail no-crash\nlimit units-per-step=8\n\
+        disk drive0 1M qcow2\nwrite drive0 0 64k stamp\nbackup drive0 full to=full0\n";
+    folder.file("all/bounded.blk", bounded);
+    for power in [&[][..], &["--power"]] {
+        let ran = folder.run(&[&["sweep", "all"], power].concat()).exits(0);
+        assert!(
+            ran.err
+                .contains("bounded.blk states that it fails: left out")
+        );
+        assert!(ran.out.contains("a.blk") && !ran.out.contains("bounded.blk"));
+        // Who names it gets what is asked for.
+        let named = folder.run(&[&["sweep", "all/bounded.blk"], power].concat());
+        assert!(named.out.contains("bounded.blk"), "{}", named.out);
+    }
+}
+
+#[test]
 fn what_cannot_be_swept_is_bad_usage() {
     let folder = Folder::new();
     for args in [
