@@ -87,6 +87,7 @@ fn not_judged(why: &NotJudged) -> String {
             "it counts for nothing: a fault fired that the engine does not claim to detect"
                 .to_owned()
         }
+        NotJudged::Known => "only known findings show".to_owned(),
         NotJudged::NotOpened(message) => {
             format!(
                 "it counts for nothing: faults prevented opening or closing the disks: {message}"

@@ -181,5 +181,6 @@ fn instead(outcome: &Outcome) -> String {
         Outcome::NotJudged(NotJudged::NotOpened(_), _) => {
             "the run counts for nothing: the disks cannot be opened".to_owned()
         }
+        Outcome::NotJudged(NotJudged::Known, _) => "only known findings show".to_owned(),
     }
 }

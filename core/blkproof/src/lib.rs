@@ -38,6 +38,8 @@ pub mod shrink;
 
 pub mod explain;
 
+pub mod known;
+
 mod check;
 
 pub use blkproof_device as device;

@@ -28,6 +28,8 @@ pub enum NotJudged {
     Undetectable,
     /// The subject could not open its disks, or close them for a restart, while faults fired.
     NotOpened(String),
+    /// All that does not hold is known ([`known`](crate::known)).
+    Known,
 }
 
 /// What a run did.
