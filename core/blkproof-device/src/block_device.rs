@@ -5,6 +5,8 @@ use core::fmt;
 use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Errno, Length, Millis, Offset, Tag};
 
+use crate::parcel::{Load, Parcel};
+
 /// What a request to a device ends with.
 pub type IoResult<T> = Result<T, IoError>;
 
@@ -116,6 +118,25 @@ pub trait BlockDevice: fmt::Debug + Send {
     /// Raises a `blkdebug` event. Layers act on it or hand it down. An error is a wait: the caller
     /// unwinds, and comes here again with the same request later.
     fn event(&mut self, event: Event) -> IoResult<()>;
+
+    /// Reads `range` as [`read_at`](Self::read_at) does, to the end of `parcel`. A device whose
+    /// bytes lie in pages shares these instead of copying them. On an error the parcel holds
+    /// anything.
+    fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
+        let len = usize::try_from(range.len).map_err(|_| Errno::ENOMEM)?;
+        self.read_at(Offset(range.start), parcel.add_room(len))
+    }
+
+    /// Writes `load` as [`write_at`](Self::write_at) does. A device that holds its bytes in pages
+    /// takes over whole pages instead of copying them.
+    fn write_load(
+        &mut self,
+        offset: Offset,
+        load: Load<'_>,
+        durability: Durability,
+    ) -> IoResult<()> {
+        self.write_at(offset, load.flat(&mut Vec::new()), durability)
+    }
 }
 
 impl<D: BlockDevice + ?Sized> BlockDevice for Box<D> {
@@ -157,5 +178,18 @@ impl<D: BlockDevice + ?Sized> BlockDevice for Box<D> {
 
     fn event(&mut self, event: Event) -> IoResult<()> {
         (**self).event(event)
+    }
+
+    fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
+        (**self).read_parcel(range, parcel)
+    }
+
+    fn write_load(
+        &mut self,
+        offset: Offset,
+        load: Load<'_>,
+        durability: Durability,
+    ) -> IoResult<()> {
+        (**self).write_load(offset, load, durability)
     }
 }

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use blkproof_spec::fault::{FaultRule, Firing};
 use blkproof_spec::{ImageName, Layer as Side, Length, Millis, Place, RuleName, Tag};
 
+use crate::above_format::AboveFormat;
 use crate::block_device::{BlockDevice, IoResult, Wait};
 use crate::desk::Desk;
-use crate::handle::{AboveFormat, Handle, Plain, Shared, Version};
+use crate::handle::{Handle, Plain, Shared, Version};
 use crate::layer::{Layer, RuleCount};
 use crate::media::{Media, Memory};
 use crate::mem_disk::MemDisk;

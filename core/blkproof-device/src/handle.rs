@@ -5,18 +5,19 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blkproof_spec::fault::Event;
-use blkproof_spec::{ByteRange, ImageName, IoType, Layer as Side, Length, Offset, Place};
+use blkproof_spec::{ByteRange, Errno, ImageName, IoType, Layer as Side, Length, Offset, Place};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult};
 use crate::desk::Desk;
 use crate::layer::{Io, Layer};
+use crate::parcel::{Load, Parcel};
 use crate::trace::{Counters, Traced};
 use crate::visible::{Piece, Visible};
 use crate::volatile::{Cached, Volatile};
 
 /// A device that its handles share, or, with `()`, the fault layer above a format.
 pub(crate) struct Shared<D> {
-    desk: Desk,
+    pub(crate) desk: Desk,
     /// The events that the layer wants to see, as bits, so that the others need no lock.
     events: AtomicU64,
     slot: Mutex<Slot<D>>,
@@ -27,9 +28,11 @@ pub(crate) struct Slot<D> {
     pub(crate) disk: D,
     pub(crate) counters: Counters,
     pub(crate) version: Version,
-    layer: Option<Box<Layer>>,
+    pub(crate) layer: Option<Box<Layer>>,
     /// The volatile cache. Where there is one, the layer sends every change and flush through it.
     cache: Option<Box<Volatile>>,
+    /// Where what does not lie in one piece is put together for the layer.
+    scratch: Vec<u8>,
 }
 
 /// Which device of its store it is, and how often it may have changed: while a name's version stays
@@ -51,9 +54,15 @@ impl<D> Slot<D> {
 
     /// Tells whether a request is known to go to the device as it is.
     #[inline]
-    fn is_calm(&self, kind: IoType, range: ByteRange) -> bool {
+    pub(crate) fn is_calm(&self, kind: IoType, range: ByteRange) -> bool {
         let layer = self.layer.as_ref();
         layer.is_none_or(|layer| layer.is_calm(kind, range))
+    }
+
+    /// Tells whether a request goes to the device as it is, though the layer has to be asked.
+    pub(crate) fn is_plain(&mut self, kind: IoType, range: ByteRange, desk: &Desk) -> bool {
+        self.is_calm(kind, range)
+            || self.cache.is_none() && acting(&mut self.layer, kind, range, desk).is_none()
     }
 }
 
@@ -104,7 +113,7 @@ impl<D: BlockDevice> Slot<D> {
 }
 
 /// Returns the layer if a request has to go through it.
-fn acting<'a>(
+pub(crate) fn acting<'a>(
     layer: &'a mut Option<Box<Layer>>,
     kind: IoType,
     range: ByteRange,
@@ -125,6 +134,7 @@ impl<D> Shared<D> {
                 version: Version::default(),
                 layer: None,
                 cache: None,
+                scratch: Vec::new(),
             }),
         };
         shared.with_layer(|slot| *slot = layer);
@@ -291,84 +301,45 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
     fn event(&mut self, event: Event) -> IoResult<()> {
         self.shared.event(event)
     }
+
+    fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
+        let shared = &self.shared;
+        let mut slot = shared.lock();
+        if slot.is_plain(IoType::Read, range, &shared.desk) {
+            slot.counters.count(IoType::Read);
+            return slot.disk.read_parcel(range, parcel);
+        }
+        drop(slot);
+        // Rules, caches and traces see bytes.
+        let len = usize::try_from(range.len).map_err(|_| Errno::ENOMEM)?;
+        self.read_at(Offset(range.start), parcel.add_room(len))
+    }
+
+    fn write_load(
+        &mut self,
+        offset: Offset,
+        load: Load<'_>,
+        durability: Durability,
+    ) -> IoResult<()> {
+        let range = ByteRange::between(offset.0, offset.0.saturating_add(load.len()));
+        let shared = &self.shared;
+        let mut slot = shared.lock();
+        slot.counters.count(IoType::Write);
+        slot.version.changes += 1;
+        if slot.is_plain(IoType::Write, range, &shared.desk) {
+            return slot.disk.write_load(offset, load, durability);
+        }
+        let mut scratch = core::mem::take(&mut slot.scratch);
+        let io = Io::Write(load.flat(&mut scratch), durability);
+        let result = slot.pass(range, io, &shared.desk, self.opened);
+        slot.scratch = scratch;
+        result
+    }
 }
 
 /// Returns the bytes of a request; a request that no device can have has none behind the last.
-fn span(offset: Offset, bytes: &[u8]) -> ByteRange {
+pub(crate) fn span(offset: Offset, bytes: &[u8]) -> ByteRange {
     ByteRange::between(offset.0, offset.0.saturating_add(bytes.len() as u64))
-}
-
-/// A format device behind the fault layer above it.
-///
-/// The layer is locked while the format works. That is sound because a format's requests go to
-/// places below it, never back to its own.
-pub(crate) struct AboveFormat {
-    pub(crate) format: Box<dyn BlockDevice>,
-    pub(crate) place: Arc<Shared<()>>,
-}
-
-impl AboveFormat {
-    fn pass(&mut self, range: ByteRange, mut io: Io<'_>) -> IoResult<()> {
-        let mut slot = self.place.lock();
-        slot.counters.count(io.kind());
-        let desk = &self.place.desk;
-        if !slot.is_calm(io.kind(), range)
-            && let Some(layer) = acting(&mut slot.layer, io.kind(), range, desk)
-        {
-            return layer.request(&mut *self.format, range, io, desk);
-        }
-        drop(slot);
-        io.carry_out(&mut *self.format, range)
-    }
-}
-
-impl BlockDevice for AboveFormat {
-    fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()> {
-        self.pass(span(offset, buf), Io::Read(buf))
-    }
-
-    fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
-        self.pass(span(offset, data), Io::Write(data, durability))
-    }
-
-    fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()> {
-        self.pass(span(offset, data), Io::Compressed(data))
-    }
-
-    fn write_zeroes(&mut self, range: ByteRange, unmap: bool) -> IoResult<()> {
-        self.pass(range, Io::WriteZeroes { unmap })
-    }
-
-    fn discard(&mut self, range: ByteRange) -> IoResult<()> {
-        self.pass(range, Io::Discard)
-    }
-
-    fn flush(&mut self) -> IoResult<()> {
-        self.pass(ByteRange::default(), Io::Flush)
-    }
-
-    fn size(&self) -> Length {
-        self.format.size()
-    }
-
-    fn set_size(&mut self, size: Length) -> IoResult<()> {
-        let result = self.format.set_size(size);
-        if let Some(layer) = &mut self.place.lock().layer {
-            layer.resized(Traced::Resize(size), &result, &self.place.desk);
-        }
-        result
-    }
-
-    fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
-        let mut answer = None;
-        self.pass(range, Io::BlockStatus(&mut answer))?;
-        // No rule acknowledges a query without having it answered.
-        answer.map_or_else(|| self.format.block_status(range), Ok)
-    }
-
-    fn event(&mut self, event: Event) -> IoResult<()> {
-        self.place.event(event)
-    }
 }
 
 /// An open device beneath its faults and its trace.
@@ -433,11 +404,5 @@ impl<D: fmt::Debug> fmt::Debug for Handle<D> {
 impl<D: fmt::Debug> fmt::Debug for Plain<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Plain").field(&self.0.lock().disk).finish()
-    }
-}
-
-impl fmt::Debug for AboveFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AboveFormat").field(&self.format).finish()
     }
 }

@@ -16,6 +16,8 @@ mod pool;
 
 mod visible;
 
+mod parcel;
+
 mod mem_disk;
 
 mod media;
@@ -38,6 +40,8 @@ mod volatile;
 
 mod handle;
 
+mod above_format;
+
 mod fault_store;
 
 mod power;
@@ -54,6 +58,7 @@ pub use handle::Version;
 pub use layer::RuleCount;
 pub use media::{Media, Memory};
 pub use mem_disk::MemDisk;
+pub use parcel::{Load, Parcel};
 pub use pool::{PAGE, Pool};
 pub use record::{Operation, Recorded};
 pub use store::{Store, StoreError};

@@ -3,13 +3,16 @@
 mod table;
 
 use core::fmt;
+use core::ops::Range;
+use std::sync::Arc;
 
 use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Errno, Length, Offset};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult, StatusKind};
 use crate::layer::chance;
-use crate::pool::{PAGE, PAGE_BYTES, Pool};
+use crate::parcel::{Cursor, Load, Parcel, Portion, is_zero};
+use crate::pool::{PAGE, PAGE_BYTES, Page, Pool, Supply};
 use crate::visible::{Piece, Visible};
 use table::{EXTENT_PAGES, Table};
 
@@ -94,6 +97,56 @@ impl MemDisk {
             .drop_pages(whole.start / PAGE, whole.end() / PAGE, &mut stock);
     }
 
+    /// Shows `range` in ascending order: parts of pages, and the lengths of zeroes between them.
+    fn each_piece(
+        &mut self,
+        range: ByteRange,
+        mut see: impl FnMut(Result<(&Arc<Page>, Range<usize>), u64>),
+    ) -> IoResult<()> {
+        let end = end_of(range.start, range.len)?;
+        let mut position = range.start;
+        while position < end {
+            let next = end.min((position - position % EXTENT).saturating_add(EXTENT));
+            let Some(extent) = self.table.extent(position / EXTENT) else {
+                see(Err(next - position));
+                position = next;
+                continue;
+            };
+            while position < next {
+                let behind = next.min((position - position % PAGE).saturating_add(PAGE));
+                see(match extent.shared(page_index(position)) {
+                    Some(page) => Ok((page, within_page(position, behind))),
+                    None => Err(behind - position),
+                });
+                position = behind;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a load down, page by page.
+    fn put(&mut self, mut position: u64, load: Load<'_>) -> IoResult<()> {
+        let end = end_of(position, load.len())?;
+        let mut supply = self.pool.supply();
+        let mut cursor = Cursor::new(load);
+        while position < end {
+            let next = end.min((position - position % EXTENT).saturating_add(EXTENT));
+            let extent = self.table.extent_mut(position / EXTENT, &mut supply);
+            let mut fresh_pages = 0;
+            while position < next {
+                let most = (next - position).min(PAGE - position % PAGE);
+                let portion = cursor.next(most);
+                let behind = position + portion.len();
+                let fresh = put_portion(extent, position, portion, &mut supply);
+                fresh_pages += u64::from(fresh);
+                position = behind;
+            }
+            self.table.note_fresh_pages(fresh_pages);
+        }
+        self.size = self.size.max(end);
+        Ok(())
+    }
+
     /// Zeroes the bytes from `start` up to `end`, which lie on one page, if that page is there.
     fn zero_within_page(&mut self, start: u64, end: u64) {
         let extent = self.table.extent(start / EXTENT);
@@ -105,6 +158,39 @@ impl MemDisk {
         let within = within_page(start, end);
         let (page, _) = extent.page_mut(page_index(start), within.clone(), &mut supply);
         page[within].fill(0);
+    }
+}
+
+/// Puts down bytes that lie on one page, and tells whether the page is new.
+fn put_portion(
+    extent: &mut Extent,
+    position: u64,
+    portion: Portion<'_>,
+    supply: &mut Supply<'_>,
+) -> bool {
+    let index = page_index(position);
+    let within = within_page(position, position + portion.len());
+    // What is all zeroes then takes no memory.
+    let is_all = within.len() == PAGE_BYTES || extent.page(index).is_none();
+    match portion {
+        Portion::Zeroes(_) if is_all => extent.put_zeroes(index, supply),
+        Portion::Bytes(bytes) if is_all && is_zero(bytes) => extent.put_zeroes(index, supply),
+        Portion::Page(page) => extent.put_page(index, page, supply),
+        portion => {
+            let (page, fresh) = extent.page_mut(index, within.clone(), supply);
+            let bytes = &mut page[within];
+            match portion {
+                Portion::Bytes(from) => copy(bytes, from),
+                Portion::Made(make, range) => {
+                    make(range.start, bytes);
+                    if is_all && is_zero(bytes) {
+                        extent.put_zeroes(index, supply);
+                    }
+                }
+                Portion::Page(_) | Portion::Zeroes(_) => bytes.fill(0),
+            }
+            fresh
+        }
     }
 }
 
@@ -124,20 +210,13 @@ fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// Tells whether all bytes are zero. Most data shows in its first bytes that it is not.
-fn is_zero(bytes: &[u8]) -> bool {
-    let (whole, rest) = bytes.as_chunks::<128>();
-    let any = |part: &[u8]| part.iter().fold(0, |any, byte| any | byte);
-    whole.iter().all(|part| any(part) == 0) && any(rest) == 0
-}
-
 /// Returns the index of the page of `position` within its extent.
 fn page_index(position: u64) -> usize {
     index(position % EXTENT / PAGE)
 }
 
 /// Returns where the bytes from `start` up to `end` lie on the page of `start`.
-fn within_page(start: u64, end: u64) -> core::ops::Range<usize> {
+fn within_page(start: u64, end: u64) -> Range<usize> {
     let base = start - start % PAGE;
     index(start - base)..index(end - base)
 }
@@ -181,35 +260,7 @@ impl BlockDevice for MemDisk {
     }
 
     fn write_at(&mut self, offset: Offset, data: &[u8], _: Durability) -> IoResult<()> {
-        let (mut position, mut rest) = (offset.0, data);
-        let end = end_of(position, data.len() as u64)?;
-        let mut supply = self.pool.supply();
-        while !rest.is_empty() {
-            let (mut piece, behind) = rest.split_at(step(position, EXTENT, rest.len()));
-            rest = behind;
-            let extent = self.table.extent_mut(position / EXTENT, &mut supply);
-            let mut fresh_pages = 0;
-            while !piece.is_empty() {
-                let len = step(position, PAGE, piece.len());
-                let (bytes, behind) = piece.split_at(len);
-                let within = index(position % PAGE)..index(position % PAGE) + len;
-                let page = page_index(position);
-                let is_whole = len == PAGE_BYTES;
-                let fresh = if (is_whole || extent.page(page).is_none()) && is_zero(bytes) {
-                    extent.put_zeroes(page, &mut supply)
-                } else {
-                    let (page, fresh) = extent.page_mut(page, within.clone(), &mut supply);
-                    copy(&mut page[within], bytes);
-                    fresh
-                };
-                fresh_pages += u64::from(fresh);
-                position += len as u64;
-                piece = behind;
-            }
-            self.table.note_fresh_pages(fresh_pages);
-        }
-        self.size = self.size.max(end);
-        Ok(())
+        self.put(offset.0, Load::Bytes(data))
     }
 
     fn write_compressed(&mut self, _: Offset, _: &[u8]) -> IoResult<()> {
@@ -266,31 +317,35 @@ impl BlockDevice for MemDisk {
     fn event(&mut self, _: Event) -> IoResult<()> {
         Ok(())
     }
+
+    fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
+        let mut zeroes = 0;
+        self.each_piece(range, |found| match found {
+            Ok((page, within)) => {
+                parcel.add_zeroes(core::mem::take(&mut zeroes));
+                parcel.add_page(page, within.start, within.len() as u64);
+            }
+            Err(len) => zeroes += len,
+        })?;
+        parcel.add_zeroes(zeroes);
+        Ok(())
+    }
+
+    fn write_load(&mut self, offset: Offset, load: Load<'_>, _: Durability) -> IoResult<()> {
+        self.put(offset.0, load)
+    }
 }
 
 impl Visible for MemDisk {
     fn visit(&mut self, range: ByteRange, see: &mut dyn FnMut(Piece<'_>)) -> IoResult<()> {
-        let end = end_of(range.start, range.len)?;
-        let (mut position, mut zeroes) = (range.start, 0);
-        while position < end {
-            let next = end.min((position - position % EXTENT).saturating_add(EXTENT));
-            let Some(extent) = self.table.extent(position / EXTENT) else {
-                zeroes += next - position;
-                position = next;
-                continue;
-            };
-            while position < next {
-                let behind = next.min((position - position % PAGE).saturating_add(PAGE));
-                match extent.page(page_index(position)) {
-                    Some(page) => {
-                        show_zeroes(&mut zeroes, see);
-                        see(Piece::Bytes(&page[within_page(position, behind)]));
-                    }
-                    None => zeroes += behind - position,
-                }
-                position = behind;
+        let mut zeroes = 0;
+        self.each_piece(range, |found| match found {
+            Ok((page, within)) => {
+                show_zeroes(&mut zeroes, see);
+                see(Piece::Bytes(&page[within]));
             }
-        }
+            Err(len) => zeroes += len,
+        })?;
         show_zeroes(&mut zeroes, see);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! One chunk of a copy: some neighbouring clusters on their way from source to target.
 
-use blkproof_device::{Durability, IoError, IoResult, Wait};
+use blkproof_device::{Durability, IoError, IoResult, Load, Parcel, Wait};
 use blkproof_spec::{ByteRange, Errno, Offset, Side};
 
 use crate::bugs::{Bug, Bugs};
@@ -46,7 +46,7 @@ pub(crate) struct Chunk {
     /// The piece of it that is being moved.
     piece: u64,
     zero: bool,
-    buf: Vec<u8>,
+    data: Parcel,
 }
 
 impl Chunk {
@@ -65,7 +65,7 @@ impl Chunk {
             rest: bytes,
             piece: bytes.len,
             zero,
-            buf: Vec::new(),
+            data: Parcel::new(),
         }
     }
 
@@ -98,7 +98,7 @@ impl Chunk {
             Ok(()) => {}
             Err(IoError::Wait(wait)) => self.wait = Some(wait),
             Err(IoError::Failed(errno)) => {
-                buffers.give_back(&mut self.buf);
+                buffers.give_back(&mut self.data);
                 self.error = Some((side, errno));
                 self.phase = Phase::Settle;
             }
@@ -120,31 +120,26 @@ impl Chunk {
     }
 
     fn read(&mut self, source: &mut Node, buffers: &mut Buffers) -> IoResult<()> {
-        let len = piece_len(self.piece);
-        self.buf = buffers.take(len);
-        let data = &mut self.buf[..len];
-        let result = source.device().read_at(Offset(self.rest.start), data);
+        self.data = buffers.take();
+        let piece = ByteRange::new(self.rest.start, self.piece);
+        let result = source.device().read_parcel(piece, &mut self.data);
         if result.is_ok() {
             self.phase = Phase::Write;
         } else {
-            buffers.give_back(&mut self.buf);
+            buffers.give_back(&mut self.data);
         }
         result
     }
 
     fn write(&mut self, target: &mut Node, style: Style, buffers: &mut Buffers) -> IoResult<()> {
         let range = ByteRange::new(self.rest.start, self.piece);
-        let data = if self.zero {
-            &[]
-        } else {
-            &self.buf[..piece_len(self.piece)]
-        };
         let looked_at = if style.bugs.has(Bug::ZeroesByTheFirst4k) {
-            &data[..data.len().min(4096)]
+            self.piece.min(4096)
         } else {
-            data
+            self.piece
         };
-        let zero = self.zero || (style.detect_zeroes && is_zero(looked_at));
+        let looked_at = ByteRange::new(0, looked_at);
+        let zero = self.zero || (style.detect_zeroes && self.data.is_zero(looked_at));
         let skipped = zero && style.increment && style.bugs.has(Bug::ZeroesAreSkipped);
         let device = target.device();
         if skipped {
@@ -152,12 +147,14 @@ impl Chunk {
         } else if zero {
             device.write_zeroes(range, false)?;
         } else if style.compress {
+            let data = Load::whole(&self.data).flat(&mut buffers.flat);
             device.write_compressed(Offset(range.start), data)?;
         } else {
-            device.write_at(Offset(range.start), data, Durability::Later)?;
+            let data = Load::whole(&self.data);
+            device.write_load(Offset(range.start), data, Durability::Later)?;
         }
         target.record(range);
-        buffers.give_back(&mut self.buf);
+        buffers.give_back(&mut self.data);
         self.rest = ByteRange::between(range.end(), self.rest.end());
         self.phase = if self.rest.is_empty() {
             Phase::Settle
@@ -168,34 +165,24 @@ impl Chunk {
     }
 }
 
-/// Returns the length of a piece that is held in memory.
-fn piece_len(piece: u64) -> usize {
-    usize::try_from(piece).expect("a piece fits in memory")
-}
-
-/// Tells whether all bytes are zero.
-fn is_zero(data: &[u8]) -> bool {
-    let (whole, rest) = data.as_chunks::<64>();
-    whole.iter().all(|part| *part == [0; 64]) && rest.iter().all(|byte| *byte == 0)
-}
-
-/// Buffers that were used before: at any time few chunks are between their read and their write.
+/// Memory that was used before: at any time few chunks are between their read and their write.
 #[derive(Default, Debug)]
-pub(crate) struct Buffers(Vec<Vec<u8>>);
+pub(crate) struct Buffers {
+    parcels: Vec<Parcel>,
+    /// Where data that is to be compressed lies in one piece.
+    flat: Vec<u8>,
+}
 
 impl Buffers {
-    /// Returns a buffer of at least `len` bytes that hold anything.
-    fn take(&mut self, len: usize) -> Vec<u8> {
-        let mut buf = self.0.pop().unwrap_or_default();
-        if buf.len() < len {
-            buf.resize(len, 0);
-        }
-        buf
+    /// Returns an empty parcel.
+    fn take(&mut self) -> Parcel {
+        self.parcels.pop().unwrap_or_default()
     }
 
-    fn give_back(&mut self, buf: &mut Vec<u8>) {
-        if !buf.is_empty() {
-            self.0.push(core::mem::take(buf));
+    fn give_back(&mut self, parcel: &mut Parcel) {
+        if !parcel.is_empty() {
+            parcel.clear();
+            self.parcels.push(core::mem::take(parcel));
         }
     }
 }

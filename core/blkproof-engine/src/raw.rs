@@ -1,6 +1,6 @@
 //! The raw format: the bytes of the image file as they are, within a fixed size.
 
-use blkproof_device::{BlockDevice, BlockStatus, Durability, IoResult, StatusKind};
+use blkproof_device::{BlockDevice, BlockStatus, Durability, IoResult, Load, Parcel, StatusKind};
 use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Errno, Geometry, Length, Offset};
 
@@ -59,10 +59,7 @@ impl<D: BlockDevice> BlockDevice for Raw<D> {
     }
 
     fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
-        self.check(offset.0, data.len() as u64)?;
-        self.written = true;
-        self.file.event(Event::WriteAio)?;
-        self.file.write_at(offset, data, durability)
+        self.write_load(offset, Load::Bytes(data), durability)
     }
 
     fn write_compressed(&mut self, _: Offset, _: &[u8]) -> IoResult<()> {
@@ -128,5 +125,23 @@ impl<D: BlockDevice> BlockDevice for Raw<D> {
 
     fn event(&mut self, event: Event) -> IoResult<()> {
         self.file.event(event)
+    }
+
+    fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
+        self.check(range.start, range.len)?;
+        self.file.event(Event::ReadAio)?;
+        self.file.read_parcel(range, parcel)
+    }
+
+    fn write_load(
+        &mut self,
+        offset: Offset,
+        load: Load<'_>,
+        durability: Durability,
+    ) -> IoResult<()> {
+        self.check(offset.0, load.len())?;
+        self.written = true;
+        self.file.event(Event::WriteAio)?;
+        self.file.write_load(offset, load, durability)
     }
 }

@@ -8,7 +8,7 @@
 //! Units: per chunk at a filter the lookup, the read, the write and the settling; the request; the
 //! record. Where a request has to wait for a chunk of someone else, its unit is one of that chunk.
 
-use blkproof_device::{Durability, IoError, IoResult, Wait};
+use blkproof_device::{Durability, IoError, IoResult, Load, Wait};
 use blkproof_spec::content::Bytes;
 use blkproof_spec::step::GuestOp;
 use blkproof_spec::{ByteRange, DiscardMode, Errno, Format, Offset, Reply, RequestId, WriteNumber};
@@ -326,13 +326,14 @@ impl Machine {
                 compressed,
             } => {
                 let bytes = Bytes::of(*content, disk, request.write);
-                let data = fill(&mut self.scratch, bytes, *range);
+                let load = Load::Made(&|at, buf| bytes.generate(at, buf), *range);
                 let durability = if *fua && !self.bugs.has(Bug::ThroughIsIgnored) {
                     Durability::Now
                 } else {
                     Durability::Later
                 };
                 let result = if *compressed {
+                    let data = load.flat(&mut self.scratch);
                     let written = device.write_compressed(Offset(range.start), data);
                     // No format writes through what it compresses.
                     match durability {
@@ -340,7 +341,7 @@ impl Machine {
                         Durability::Later => written,
                     }
                 } else {
-                    device.write_at(Offset(range.start), data, durability)
+                    device.write_load(Offset(range.start), load, durability)
                 };
                 if self.scratch.len() > SCRATCH_MAX {
                     self.scratch = Vec::new();
@@ -385,15 +386,4 @@ impl Machine {
             }
         }
     }
-}
-
-/// Puts what a write puts down into the scratch buffer.
-pub(crate) fn fill(scratch: &mut Vec<u8>, bytes: Bytes, range: ByteRange) -> &[u8] {
-    let len = usize::try_from(range.len).expect("a request was checked to fit in memory");
-    if scratch.len() < len {
-        scratch.resize(len, 0);
-    }
-    let data = &mut scratch[..len];
-    bytes.generate(range.start, data);
-    data
 }

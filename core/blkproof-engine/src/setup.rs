@@ -1,7 +1,6 @@
 //! Making a setup's images, opening its disks, shutting down, and looking at contents.
 
-use blkproof_device::{BlockDevice, IoError, IoResult, Store, Wait};
-use blkproof_spec::content::Bytes;
+use blkproof_device::{BlockDevice, Durability, IoError, IoResult, Load, Store, Wait};
 use blkproof_spec::scenario::Role;
 use blkproof_spec::{
     At, ByteRange, DiscardMode, DiskSetup, ImageName, JobEnd, JobState, Offset, Refusal, Setup,
@@ -101,7 +100,7 @@ impl Machine {
         }
         let mut image = self.open_image(&disk.name, DiscardMode::Unmap, attach_writer)?;
         for (range, byte) in &disk.contents {
-            write_all(image.device(), *range, *byte, &mut self.scratch)?;
+            write_all(image.device(), *range, *byte)?;
         }
         image.device().flush()?;
         Ok(())
@@ -173,24 +172,16 @@ impl Machine {
     }
 }
 
-fn write_all(
-    device: &mut dyn BlockDevice,
-    range: ByteRange,
-    byte: u8,
-    scratch: &mut Vec<u8>,
-) -> Result<(), IoError> {
+fn write_all(device: &mut dyn BlockDevice, range: ByteRange, byte: u8) -> Result<(), IoError> {
     if byte == 0 {
         return device.write_zeroes(range, true);
     }
+    let fill = |_, buf: &mut [u8]| buf.fill(byte);
     let mut rest = range;
     while !rest.is_empty() {
         let piece = ByteRange::new(rest.start, rest.len.min(PIECE));
-        let data = crate::request::fill(scratch, Bytes::Fill(byte), piece);
-        device.write_at(
-            Offset(piece.start),
-            data,
-            blkproof_device::Durability::Later,
-        )?;
+        let load = Load::Made(&fill, piece);
+        device.write_load(Offset(piece.start), load, Durability::Later)?;
         rest = ByteRange::between(piece.end(), rest.end());
     }
     Ok(())

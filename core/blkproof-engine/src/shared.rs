@@ -4,7 +4,7 @@
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use blkproof_device::{BlockDevice, BlockStatus, Durability, IoResult};
+use blkproof_device::{BlockDevice, BlockStatus, Durability, IoResult, Load, Parcel};
 use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Length, Offset};
 
@@ -67,6 +67,19 @@ impl<T: BlockDevice> BlockDevice for Shared<T> {
 
     fn event(&mut self, event: Event) -> IoResult<()> {
         self.device().event(event)
+    }
+
+    fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
+        self.device().read_parcel(range, parcel)
+    }
+
+    fn write_load(
+        &mut self,
+        offset: Offset,
+        load: Load<'_>,
+        durability: Durability,
+    ) -> IoResult<()> {
+        self.device().write_load(offset, load, durability)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use blkproof_device::BlockDevice;
+use blkproof_device::{BlockDevice, Load};
 use blkproof_spec::Errno;
 use blkproof_spec::fault::Event;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
@@ -88,7 +88,7 @@ impl<D: BlockDevice> Qcow2<D> {
         for cluster in data.chunks(index(self.layout.cluster())) {
             result = match codec.pack(cluster) {
                 Some(len) => self.write_packed(at, &mut codec.packed, len),
-                None => self.write(at, cluster),
+                None => self.write(at, Load::Bytes(cluster)),
             };
             if result.is_err() {
                 break;

@@ -1,11 +1,12 @@
 //! The image as a block device.
 
-use blkproof_device::{BlockDevice, BlockStatus, Durability, IoResult};
+use blkproof_device::{BlockDevice, BlockStatus, Durability, IoResult, Load, Parcel};
 use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, DiscardMode, Errno, Length, Offset};
 
 use crate::error::Inner;
 use crate::image::Qcow2;
+use crate::read::Sink;
 use crate::zero::Erase;
 
 impl<D: BlockDevice> Qcow2<D> {
@@ -31,18 +32,18 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(())
     }
 
-    fn try_read(&mut self, offset: u64, buf: &mut [u8]) -> Inner<()> {
-        self.check_range(offset, buf.len() as u64)?;
-        self.read(offset, buf)
+    fn try_read(&mut self, offset: u64, len: u64, mut sink: Sink<'_>) -> Inner<()> {
+        self.check_range(offset, len)?;
+        self.read(offset, len, &mut sink)
     }
 
-    fn try_write(&mut self, offset: u64, data: &[u8], durability: Durability) -> Inner<()> {
-        let range = self.check_change(offset, data.len() as u64)?;
+    fn try_write(&mut self, offset: u64, load: Load<'_>, durability: Durability) -> Inner<()> {
+        let range = self.check_change(offset, load.len())?;
         if range.is_empty() {
             return Ok(());
         }
         self.begin_change()?;
-        self.write(offset, data)?;
+        self.write(offset, load)?;
         self.finish(durability)
     }
 
@@ -80,12 +81,12 @@ impl<D: BlockDevice> Qcow2<D> {
 
 impl<D: BlockDevice> BlockDevice for Qcow2<D> {
     fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()> {
-        let result = self.try_read(offset.0, buf);
+        let result = self.try_read(offset.0, buf.len() as u64, Sink::Bytes(buf));
         self.settle(result)
     }
 
     fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
-        let result = self.try_write(offset.0, data, durability);
+        let result = self.try_write(offset.0, Load::Bytes(data), durability);
         self.settle(result)
     }
 
@@ -125,5 +126,20 @@ impl<D: BlockDevice> BlockDevice for Qcow2<D> {
 
     fn event(&mut self, event: Event) -> IoResult<()> {
         self.file.event(event)
+    }
+
+    fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
+        let result = self.try_read(range.start, range.len, Sink::Parcel(parcel));
+        self.settle(result)
+    }
+
+    fn write_load(
+        &mut self,
+        offset: Offset,
+        load: Load<'_>,
+        durability: Durability,
+    ) -> IoResult<()> {
+        let result = self.try_write(offset.0, load, durability);
+        self.settle(result)
     }
 }

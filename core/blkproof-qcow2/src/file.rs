@@ -1,6 +1,6 @@
 //! The device below the format, with what has to be known to keep writes in order.
 
-use blkproof_device::{BlockDevice, Durability, IoResult};
+use blkproof_device::{BlockDevice, Durability, IoResult, Load};
 use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Offset};
 
@@ -47,6 +47,12 @@ impl<D: BlockDevice> ImageFile<D> {
         self.unflushed = true;
         self.device
             .write_at(Offset(offset), data, Durability::Later)
+    }
+
+    pub(crate) fn write_load(&mut self, offset: u64, load: Load<'_>) -> IoResult<()> {
+        self.unflushed = true;
+        self.device
+            .write_load(Offset(offset), load, Durability::Later)
     }
 
     pub(crate) fn write_zeroes(&mut self, range: ByteRange) -> IoResult<()> {

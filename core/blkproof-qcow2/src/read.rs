@@ -1,6 +1,6 @@
 //! Reading.
 
-use blkproof_device::BlockDevice;
+use blkproof_device::{BlockDevice, IoResult, Parcel};
 use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Offset};
 
@@ -10,15 +10,16 @@ use crate::image::Qcow2;
 use crate::num::index;
 
 impl<D: BlockDevice> Qcow2<D> {
-    /// Reads what the guest sees at `position`. Positions behind the end of the image are allowed.
-    pub(crate) fn read(&mut self, mut position: u64, mut buf: &mut [u8]) -> Inner<()> {
-        while !buf.is_empty() {
-            let (kind, span) = self.look_up(position, buf.len() as u64)?;
-            let len = index(span.min(buf.len() as u64));
-            let (part, rest) = buf.split_at_mut(len);
-            self.read_part(kind, position, part)?;
-            position += len as u64;
-            buf = rest;
+    /// Reads `len` bytes of what the guest sees at `position`, which may lie behind the end of the
+    /// image.
+    pub(crate) fn read(&mut self, position: u64, len: u64, sink: &mut Sink<'_>) -> Inner<()> {
+        let end = position + len;
+        let mut at = position;
+        while at < end {
+            let (kind, span) = self.look_up(at, end - at)?;
+            let part = ByteRange::new(at, span.min(end - at));
+            self.read_part(kind, part, sink)?;
+            at = part.end();
         }
         Ok(())
     }
@@ -35,36 +36,70 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok((extent.kind, self.span(position, extent.count)))
     }
 
-    fn read_part(&mut self, kind: Kind, position: u64, part: &mut [u8]) -> Inner<()> {
+    fn read_part(&mut self, kind: Kind, part: ByteRange, sink: &mut Sink<'_>) -> Inner<()> {
         match kind {
-            Kind::Zero | Kind::ZeroReserved(_) => part.fill(0),
-            Kind::Hole => self.read_backing(position, part)?,
+            Kind::Zero | Kind::ZeroReserved(_) => sink.zeroes(part.len),
+            Kind::Hole => self.read_backing(part, sink)?,
             Kind::Data(host) => {
                 self.file.event(Event::ReadAio)?;
-                self.file.read(host + self.layout.within(position), part)?;
+                let there = host + self.layout.within(part.start);
+                sink.read(self.file.device_mut(), ByteRange::new(there, part.len))?;
             }
             Kind::Compressed(packed) => {
                 self.file.event(Event::ReadCompressed)?;
-                self.read_packed(packed, self.layout.within(position), part)?;
+                let room = sink.room(index(part.len));
+                self.read_packed(packed, self.layout.within(part.start), room)?;
             }
         }
         Ok(())
     }
 
     /// Reads what the backing file has, which is zeroes behind its end.
-    fn read_backing(&mut self, position: u64, part: &mut [u8]) -> Inner<()> {
+    fn read_backing(&mut self, wanted: ByteRange, sink: &mut Sink<'_>) -> Inner<()> {
         let Some(backing) = &mut self.backing else {
-            part.fill(0);
+            sink.zeroes(wanted.len);
             return Ok(());
         };
-        let wanted = ByteRange::new(position, part.len() as u64);
         let there = wanted.intersect(ByteRange::new(0, backing.size().0));
-        let (covered, behind) = part.split_at_mut(index(there.len));
-        behind.fill(0);
-        if !covered.is_empty() {
+        if !there.is_empty() {
             self.file.event(Event::ReadBackingAio)?;
-            backing.read_at(Offset(position), covered)?;
+            sink.read(&mut **backing, there)?;
         }
+        sink.zeroes(wanted.len - there.len);
         Ok(())
+    }
+}
+
+/// Where what is read goes, from its start on.
+pub(crate) enum Sink<'a> {
+    /// What is left of a buffer that is to be filled.
+    Bytes(&'a mut [u8]),
+    Parcel(&'a mut Parcel),
+}
+
+impl Sink<'_> {
+    fn zeroes(&mut self, len: u64) {
+        match self {
+            Self::Bytes(_) => self.room(index(len)).fill(0),
+            Self::Parcel(parcel) => parcel.add_zeroes(len),
+        }
+    }
+
+    fn read<D: BlockDevice + ?Sized>(&mut self, device: &mut D, range: ByteRange) -> IoResult<()> {
+        match self {
+            Self::Bytes(_) => device.read_at(Offset(range.start), self.room(index(range.len))),
+            Self::Parcel(parcel) => device.read_parcel(range, parcel),
+        }
+    }
+
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        match self {
+            Self::Bytes(buf) => {
+                let (part, rest) = core::mem::take(buf).split_at_mut(len);
+                *buf = rest;
+                part
+            }
+            Self::Parcel(parcel) => parcel.add_room(len),
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! is written, and only then do the L2 entries change, in memory. A request that fails before that
 //! gives the new clusters back.
 
-use blkproof_device::BlockDevice;
+use blkproof_device::{BlockDevice, Load, Parcel};
 use blkproof_spec::ByteRange;
 use blkproof_spec::fault::Event;
 
@@ -15,21 +15,22 @@ use crate::error::{Corruption, Inner};
 use crate::image::Qcow2;
 use crate::layout::{OFFSET_MASK, Run};
 use crate::num::index;
+use crate::read::Sink;
 
 /// How much is put together in memory where a request's ends have to be filled up.
 const MERGED_BYTES: u64 = 1 << 20;
 
 impl<D: BlockDevice> Qcow2<D> {
     /// Writes `data` at `position`.
-    pub(crate) fn write(&mut self, mut position: u64, mut data: &[u8]) -> Inner<()> {
+    pub(crate) fn write(&mut self, mut position: u64, mut data: Load<'_>) -> Inner<()> {
         while !data.is_empty() {
             let slot = self.slice_mut(position)?;
-            let max = self.clusters_touched(position, data.len() as u64);
+            let max = self.clusters_touched(position, data.len());
             let extent = self.extent(slot, position, max)?;
             let written = match extent.kind {
                 Kind::Data(host) if extent.owned => {
-                    let len = self.span(position, extent.count).min(data.len() as u64);
-                    self.write_in_place(host, position, &data[..index(len)])?;
+                    let len = self.span(position, extent.count).min(data.len());
+                    self.write_in_place(host, position, data.part(0, len))?;
                     len
                 }
                 Kind::ZeroReserved(host) if extent.owned => {
@@ -37,7 +38,7 @@ impl<D: BlockDevice> Qcow2<D> {
                 }
                 _ => self.write_new(slot, max, position, data)?,
             };
-            data = &data[index(written)..];
+            data = data.part(written, data.len() - written);
             position += written;
         }
         Ok(())
@@ -47,11 +48,11 @@ impl<D: BlockDevice> Qcow2<D> {
         self.layout.clusters(self.layout.within(position) + len)
     }
 
-    fn write_in_place(&mut self, host: u64, position: u64, data: &[u8]) -> Inner<()> {
+    fn write_in_place(&mut self, host: u64, position: u64, data: Load<'_>) -> Inner<()> {
         let offset = host + self.layout.within(position);
-        self.check_target(ByteRange::new(offset, data.len() as u64))?;
+        self.check_target(ByteRange::new(offset, data.len()))?;
         self.file.event(Event::WriteAio)?;
-        self.file.write(offset, data)?;
+        self.file.write_load(offset, data)?;
         Ok(())
     }
 
@@ -66,7 +67,13 @@ impl<D: BlockDevice> Qcow2<D> {
     }
 
     /// Writes into zero clusters that have a place in the file. Returns how much was written.
-    fn write_reserved(&mut self, host: u64, count: u64, position: u64, data: &[u8]) -> Inner<u64> {
+    fn write_reserved(
+        &mut self,
+        host: u64,
+        count: u64,
+        position: u64,
+        data: Load<'_>,
+    ) -> Inner<u64> {
         let run = Run {
             first: host >> self.layout.cluster_bits,
             count,
@@ -76,9 +83,9 @@ impl<D: BlockDevice> Qcow2<D> {
     }
 
     /// Writes into clusters that cannot be written in place. Returns how much was written.
-    fn write_new(&mut self, slot: Slot, max: u64, position: u64, data: &[u8]) -> Inner<u64> {
+    fn write_new(&mut self, slot: Slot, max: u64, position: u64, data: Load<'_>) -> Inner<u64> {
         let mut want = self.count_new(slot, position, max)?;
-        want = self.bound_merge(want, position, data.len() as u64);
+        want = self.bound_merge(want, position, data.len());
         let run = self.refcounts.alloc(&mut self.file, want)?;
         let done = self
             .prepare_replace(position, run.count)
@@ -143,26 +150,26 @@ impl<D: BlockDevice> Qcow2<D> {
 
     /// Writes to the clusters of `run`, which no entry points to yet, and then lets the entries
     /// point there. Returns how much of `data` was written: up to the end of the run.
-    fn fill_and_link(&mut self, run: Run, position: u64, data: &[u8]) -> Inner<u64> {
+    fn fill_and_link(&mut self, run: Run, position: u64, data: Load<'_>) -> Inner<u64> {
         let host = self.layout.bytes(run);
         let head = self.layout.within(position);
-        let len = (host.len - head).min(data.len() as u64);
-        let data = &data[..index(len)];
+        let len = (host.len - head).min(data.len());
+        let data = data.part(0, len);
         let tail = head + len;
         let used = self.layout.up(tail);
         if head == 0 && tail == used {
             self.file.event(Event::WriteAio)?;
-            self.file.write(host.start, data)?;
+            self.file.write_load(host.start, data)?;
         } else if self.rest_is_zero(position, len)? {
             self.file.event(Event::ClusterAllocSpace)?;
             self.file.write_zeroes(ByteRange::new(host.start, used))?;
             self.file.event(Event::WriteAio)?;
-            self.file.write(host.start + head, data)?;
+            self.file.write_load(host.start + head, data)?;
         } else {
-            self.merge(position, data, used)?;
+            let merged = self.merge(position, data, used)?;
             self.file.event(Event::WriteAio)?;
             self.file.event(Event::CowWrite)?;
-            self.file.write(host.start, &self.scratch[..index(used)])?;
+            self.file.write_load(host.start, Load::whole(&merged))?;
         }
         self.link(
             position,
@@ -192,23 +199,23 @@ impl<D: BlockDevice> Qcow2<D> {
         })
     }
 
-    /// Puts `data`, and what the guest saw before and behind it, together in the scratch buffer.
-    fn merge(&mut self, position: u64, data: &[u8], used: u64) -> Inner<()> {
+    /// Puts `data`, and what the guest saw before and behind it, together.
+    fn merge(&mut self, position: u64, data: Load<'_>, used: u64) -> Inner<Parcel> {
         let base = self.layout.down(position);
-        let (head, end) = (index(position - base), index(position - base) + data.len());
-        let mut scratch = core::mem::take(&mut self.scratch);
-        scratch.resize(scratch.len().max(index(used)), 0);
-        let merged = &mut scratch[..index(used)];
-        let mut result = Ok(());
-        for (from, to) in [(0, head), (end, merged.len())] {
-            if result.is_ok() && from < to {
-                result = self.file.event(Event::CowRead).map_err(Into::into);
-                result = result.and_then(|()| self.read(base + from as u64, &mut merged[from..to]));
-            }
+        let end = position + data.len();
+        let mut merged = Parcel::new();
+        self.read_around(ByteRange::between(base, position), &mut merged)?;
+        data.copy_to(merged.add_room(index(data.len())));
+        self.read_around(ByteRange::between(end, base + used), &mut merged)?;
+        Ok(merged)
+    }
+
+    fn read_around(&mut self, range: ByteRange, merged: &mut Parcel) -> Inner<()> {
+        if range.is_empty() {
+            return Ok(());
         }
-        merged[head..end].copy_from_slice(data);
-        self.scratch = scratch;
-        result
+        self.file.event(Event::CowRead)?;
+        self.read(range.start, range.len, &mut Sink::Parcel(merged))
     }
 
     /// Lets the entries of `count` clusters from `position` on point to `entry` and what follows

@@ -5,7 +5,7 @@
 //! the same, so that its cost stays far below its length. Version 2 has no zero clusters; there,
 //! and for discards, whole tables are skipped where nothing is mapped and nothing shines through.
 
-use blkproof_device::BlockDevice;
+use blkproof_device::{BlockDevice, Load};
 use blkproof_spec::ByteRange;
 
 use crate::entry::{COPIED, Kind, ZERO};
@@ -102,7 +102,7 @@ impl<D: BlockDevice> Qcow2<D> {
         let mut at = range.start;
         while at < range.end() {
             let len = (range.end() - at).min(ZEROES.len() as u64);
-            self.write(at, &ZEROES[..index(len)])?;
+            self.write(at, Load::Bytes(&ZEROES[..index(len)]))?;
             at += len;
         }
         Ok(())

@@ -130,6 +130,9 @@ impl Layer {
         kept: Kept,
     ) -> IoResult<()> {
         let range = call.request.range;
+        if range.is_empty() {
+            return Ok(());
+        }
         let unit = range.len.div_ceil(PIECES).next_multiple_of(SECTOR);
         let whole = range.outward(unit);
         let count = whole.len / unit;

@@ -39,6 +39,11 @@ impl Extent {
         self.pages[index].as_deref()
     }
 
+    /// Returns the page at `index` for somebody who may keep it.
+    pub(crate) fn shared(&self, index: usize) -> Option<&Arc<Page>> {
+        self.pages[index].as_ref()
+    }
+
     /// Tells whether no page is there.
     fn is_empty(&self) -> bool {
         self.present == 0
@@ -60,6 +65,20 @@ impl Extent {
     pub(crate) fn put_zeroes(&mut self, index: usize, supply: &mut Supply<'_>) -> bool {
         if let Some(page) = self.pages[index].take() {
             supply.stock().keep_page(page);
+        }
+        self.put(index)
+    }
+
+    /// Takes over a page from elsewhere at `index`, and tells whether one is new
+    /// there.
+    pub(crate) fn put_page(
+        &mut self,
+        index: usize,
+        page: &Arc<Page>,
+        supply: &mut Supply<'_>,
+    ) -> bool {
+        if let Some(old) = self.pages[index].replace(Arc::clone(page)) {
+            supply.stock().keep_page(old);
         }
         self.put(index)
     }

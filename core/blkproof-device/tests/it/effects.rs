@@ -109,6 +109,15 @@ fn an_error_applies_nothing_and_is_entered_in_the_ledger() {
 }
 
 #[test]
+fn an_empty_write_is_torn_into_nothing() {
+    let mut bench = Bench::new();
+    let (kept, errno) = (Kept::Right, Errno::EIO);
+    bench.extended(When::Always, Effect::Torn { kept, errno });
+    assert_eq!(bench.write(1024, 0, 1), EIO);
+    assert_eq!(bench.sectors(1024, 1), [0]);
+}
+
+#[test]
 fn when_says_on_which_matches_a_rule_acts() {
     let chosen = |when| {
         let mut bench = Bench::new();

@@ -17,6 +17,8 @@ mod mem_store;
 mod naive;
 mod power;
 
+mod parcels;
+
 mod program;
 
 mod qemu;
