@@ -248,6 +248,14 @@ impl<M: Media> FaultStore<M> {
         self.desk.set_quiet(quiet);
     }
 
+    /// Allows subjects this much work from now on: each request, opening, creation and removal is
+    /// one, and each KiB of its data one more. Whoever asks for more is unwound with
+    /// [`Overrun`](crate::Overrun), which whoever called the subject has to catch. A new store
+    /// allows as much as there is.
+    pub fn allow(&self, work: u64) {
+        self.desk.meter().allow(work);
+    }
+
     /// Tells whether a request is suspended under `tag`.
     #[must_use]
     pub fn is_suspended(&self, tag: &Tag) -> bool {
@@ -412,6 +420,7 @@ impl<M: Media> Store for FaultStore<M> {
         name: &ImageName,
         size: Length,
     ) -> Result<Box<dyn BlockDevice>, StoreError> {
+        self.desk.meter().spend(0);
         let mut inner = self.lock();
         if inner.known(name).is_some() {
             return Err(StoreError::Exists(name.clone()));
@@ -422,10 +431,12 @@ impl<M: Media> Store for FaultStore<M> {
     }
 
     fn open(&mut self, name: &ImageName) -> Result<Box<dyn BlockDevice>, StoreError> {
+        self.desk.meter().spend(0);
         Ok(opened(self.lock().device(name, &self.desk)?))
     }
 
     fn remove(&mut self, name: &ImageName) -> Result<(), StoreError> {
+        self.desk.meter().spend(0);
         let mut inner = self.lock();
         let device = inner.device(name, &self.desk)?;
         inner.media.remove(name)?;

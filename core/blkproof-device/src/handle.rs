@@ -222,8 +222,12 @@ impl<D> Handle<D> {
 
 /// Passes a request to a device, through its layer where that may have something to say.
 macro_rules! pass {
-    ($handle:expr, $kind:ident, $range:expr, $io:expr, |$disk:ident| $plain:expr) => {{
+    ($handle:expr, $kind:ident, $range:expr, $io:expr, |$disk:ident| $plain:expr) => {
+        pass!($handle, $kind, $range, $io, 0, |$disk| $plain)
+    };
+    ($handle:expr, $kind:ident, $range:expr, $io:expr, $bytes:expr, |$disk:ident| $plain:expr) => {{
         let shared = &$handle.shared;
+        shared.desk.meter().spend($bytes);
         let mut slot = shared.lock();
         slot.counters.count(IoType::$kind);
         slot.version.changes += u64::from(!matches!(IoType::$kind, IoType::Read));
@@ -238,19 +242,26 @@ macro_rules! pass {
 
 impl<D: BlockDevice> BlockDevice for Handle<D> {
     fn read_at(&mut self, offset: Offset, buf: &mut [u8]) -> IoResult<()> {
-        pass!(self, Read, span(offset, buf), Io::Read(buf), |disk| disk
-            .read_at(offset, buf))
+        let bytes = buf.len();
+        pass!(
+            self,
+            Read,
+            span(offset, buf),
+            Io::Read(buf),
+            bytes,
+            |disk| disk.read_at(offset, buf)
+        )
     }
 
     fn write_at(&mut self, offset: Offset, data: &[u8], durability: Durability) -> IoResult<()> {
         let io = Io::Write(data, durability);
-        pass!(self, Write, span(offset, data), io, |disk| disk
+        pass!(self, Write, span(offset, data), io, data.len(), |disk| disk
             .write_at(offset, data, durability))
     }
 
     fn write_compressed(&mut self, offset: Offset, data: &[u8]) -> IoResult<()> {
         let io = Io::Compressed(data);
-        pass!(self, Write, span(offset, data), io, |disk| disk
+        pass!(self, Write, span(offset, data), io, data.len(), |disk| disk
             .write_compressed(offset, data))
     }
 
@@ -275,6 +286,7 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
     }
 
     fn set_size(&mut self, size: Length) -> IoResult<()> {
+        self.shared.desk.meter().spend(0);
         let mut slot = self.shared.lock();
         slot.version.changes += 1;
         let desk = &self.shared.desk;
@@ -286,6 +298,7 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
     }
 
     fn block_status(&mut self, range: ByteRange) -> IoResult<BlockStatus> {
+        self.shared.desk.meter().spend(0);
         let mut slot = self.shared.lock();
         slot.counters.count(IoType::BlockStatus);
         if slot.is_calm(IoType::BlockStatus, range) {

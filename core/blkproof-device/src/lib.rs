@@ -58,6 +58,7 @@ pub use handle::Version;
 pub use layer::RuleCount;
 pub use media::{Media, Memory};
 pub use mem_disk::MemDisk;
+pub use meter::Overrun;
 pub use parcel::{Load, Parcel};
 pub use pool::{PAGE, Pool};
 pub use record::{Operation, Recorded};

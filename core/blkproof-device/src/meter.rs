@@ -1,6 +1,19 @@
-//! What the cached devices of one store count together, and whether there is power.
+//! What the devices of one store count together: work against its bound, operations of cached
+//! devices, and whether there is power.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::panic::resume_unwind;
+
+/// What a caller is unwound with whose requests came to more work than it was allowed.
+///
+/// Whoever calls a subject catches it there: a subject that asks its devices for ever, or writes
+/// for ever, comes to an end that is the same each time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Overrun;
+
+/// How many bytes of data are as much work as a request.
+const BYTES_PER_UNIT: usize = 1 << 10;
 
 /// A count of operations, the one at which the power is cut, and the losses of power so far.
 ///
@@ -12,6 +25,8 @@ pub(crate) struct Meter {
     strike: AtomicU64,
     off: AtomicBool,
     losses: AtomicU64,
+    /// The work that may still be asked for.
+    allowance: AtomicU64,
 }
 
 impl Default for Meter {
@@ -21,11 +36,27 @@ impl Default for Meter {
             strike: AtomicU64::new(u64::MAX),
             off: AtomicBool::new(false),
             losses: AtomicU64::new(0),
+            allowance: AtomicU64::new(u64::MAX),
         }
     }
 }
 
 impl Meter {
+    /// Allows this much work from now on.
+    pub(crate) fn allow(&self, work: u64) {
+        self.allowance.store(work, Ordering::Relaxed);
+    }
+
+    /// Takes a request off the allowance; unwinds its caller where nothing is left.
+    #[inline]
+    pub(crate) fn spend(&self, bytes: usize) {
+        let left = self.allowance.load(Ordering::Relaxed);
+        match left.checked_sub(1 + (bytes / BYTES_PER_UNIT) as u64) {
+            Some(left) => self.allowance.store(left, Ordering::Relaxed),
+            None => overrun(),
+        }
+    }
+
     /// Counts an operation and returns its number, from 1.
     pub(crate) fn count(&self) -> u64 {
         self.operations.fetch_add(1, Ordering::Relaxed) + 1
@@ -71,6 +102,12 @@ impl Meter {
             strike: AtomicU64::new(self.strike.load(Ordering::Relaxed)),
             off: AtomicBool::new(self.is_off()),
             losses: AtomicU64::new(self.losses()),
+            allowance: AtomicU64::new(u64::MAX),
         }
     }
+}
+
+#[cold]
+fn overrun() -> ! {
+    resume_unwind(Box::new(Overrun))
 }

@@ -1,41 +1,66 @@
 //! Judging an engine in an ordinary test.
+//!
+//! This is the outer layer: the one part of the libraries with a clock, threads, processes, and
+//! variables of the environment (`watch`, `isolated`, `surroundings`). What is judged does not
+//! depend on them.
+
+mod campaign;
+
+mod hush;
+
+mod isolated;
+
+mod judged;
+
+mod kept;
 
 mod rounds;
 
 mod surroundings;
 
-mod kept;
+mod watch;
 
-use core::ops::ControlFlow;
+mod watched;
+
+use core::panic::Location;
+use core::time::Duration;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use blkproof_spec::Scenario;
-
-use crate::corpus::{self, CorpusError};
-use crate::generate::{self, Profile};
-use crate::outcome::{Failure, Outcome};
-use crate::report::Report;
-use crate::run::{Options, Runner};
-use crate::shrink::{identity, shrink};
+use crate::generate::Profile;
+use crate::known::{Known, KnownError};
 use crate::subject::Subject;
-use crate::text::Document;
+use campaign::Campaign;
+use isolated::Isolation;
+pub use judged::Judged;
 use kept::Kept;
 use surroundings::Surroundings;
+use watch::Verdict;
 
-/// How many candidates the shrinking of a failure runs at most.
-const CANDIDATES_MAX: u64 = 2000;
+/// How long a scenario may take, where nothing is said.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The address space of a process of its own, where nothing is said: 4 GiB.
+const MEMORY: u64 = 4 << 30;
 
 /// Which scenarios an engine is judged by.
 ///
 /// What fails is shrunk and kept as a file of the crate, in `blkproof-failures/TEST/`, and tried
-/// first the next time; once it holds, it can stay there as a test, or go. Three variables of the
-/// environment change what is judged, without a change of the test:
+/// first the next time; once it holds, it can stay there as a test, or go. Variables of the
+/// environment change what is judged, without a change of the test; one that makes no sense fails
+/// it:
 ///
 /// | variable | what it says |
 /// | --- | --- |
 /// | `BLKPROOF_CASES=N` | judge this many cases, such as more of them at night |
-/// | `BLKPROOF_SEED=X` | make them up from this seed |
+/// | `BLKPROOF_SEED=X` | make them up from this seed, decimal or hexadecimal after `0x` |
 /// | `BLKPROOF_REPLAY=FILE` | judge this scenario and nothing else; a failure says how to call it |
+/// | `BLKPROOF_TIMEOUT=N` | give a scenario this many seconds; `off` for debuggers |
+///
+/// An engine that panics, that asks its devices without end, or that does not come to its end has
+/// failed, with a scenario that can be replayed. One that may take the process with it (it aborts,
+/// overflows its stack, takes all memory) is judged in a process of its own
+/// ([`Check::isolated`]).
 ///
 /// ```should_panic
 /// use blkproof::Check;
@@ -66,6 +91,10 @@ pub struct Check {
     cases: u64,
     profile: Profile,
     keep: Keep,
+    known: Known,
+    known_files: Vec<PathBuf>,
+    limit: Duration,
+    isolation: Option<Isolation>,
 }
 
 /// Where what fails is kept.
@@ -91,6 +120,10 @@ impl Check {
             cases: 200,
             profile: Profile::built_in()[0].clone(),
             keep: Keep::InTheCrate,
+            known: Known::default(),
+            known_files: Vec::new(),
+            limit: LIMIT,
+            isolation: None,
         }
     }
 
@@ -124,138 +157,141 @@ impl Check {
         self
     }
 
-    /// Judges the subjects that `make` makes, a new one for each scenario.
+    /// Masks the findings that a file names, to look behind them: [`known`](crate::known) says
+    /// what stands in it. A relative path begins at the folder of the crate.
+    pub fn known(mut self, file: impl Into<PathBuf>) -> Self {
+        self.known_files.push(file.into());
+        self
+    }
+
+    /// Masks these findings, to look behind them.
+    pub fn mask(mut self, known: Known) -> Self {
+        self.known.extend(known);
+        self
+    }
+
+    /// Gives a scenario this long, unless `BLKPROOF_TIMEOUT` says otherwise: 30 s where nothing is
+    /// said. A scenario that takes longer has failed. Its thread is left to itself, since nobody
+    /// can end it; the process ends with the tests all the same.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Judges in a process of its own, so that an engine that takes the process with it is told of
+    /// like any other.
+    ///
+    /// The program of the tests is started once more for this test alone, as `cargo test NAME --
+    /// --exact` does; what the test does before it comes here happens there as well. It gets 4 GiB
+    /// of address space ([`Check::memory`]), so that an engine that allocates without end comes to
+    /// an end.
+    pub fn isolated(mut self) -> Self {
+        self.isolation.get_or_insert(Isolation { memory: MEMORY });
+        self
+    }
+
+    /// As [`Check::isolated`], with this many bytes of address space; systems that cannot bound it
+    /// (`RLIMIT_AS`) do not. A program of tests takes some 100 MiB before anything happens.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.isolation = Some(Isolation { memory: bytes });
+        self
+    }
+
+    /// Judges the subjects that `make` makes, a new one for each scenario. They are made, used and
+    /// dropped on a thread of their own, all on the same one. Returns what was judged.
     ///
     /// # Panics
     ///
     /// At the first scenario that fails, after it was shrunk and kept; the message is the report
     /// with the scenario's text and the command that replays it. If no scenario had a backup that
     /// the subject carried out: an engine that declines all of them has proved nothing. And where
-    /// a variable of the environment makes no sense, or a kept scenario cannot be read.
-    pub fn run<S: Subject>(&self, mut make: impl FnMut() -> S) {
-        let around = Surroundings::look().unwrap_or_else(|error| panic!("{error}"));
-        let mut runner = Runner::new(Options::default());
-        let declines = make().capabilities().declines;
-        let mut run = |scenario: &Scenario| runner.run(scenario, &mut make(), None);
-        if let Some(file) = &around.replay {
-            return replay(file, file, &around, &mut run);
+    /// a variable of the environment makes no sense, or a kept scenario or a list of known findings
+    /// cannot be read.
+    #[track_caller]
+    pub fn run<S, F>(&self, make: F) -> Judged
+    where
+        S: Subject,
+        F: FnMut() -> S + Send + 'static,
+    {
+        let judged = self.judge(make, Location::caller());
+        let judged = judged.unwrap_or_else(|report| panic!("{report}"));
+        if judged.known().next().is_some() {
+            say(&judged);
+        }
+        judged
+    }
+
+    fn judge<S, F>(&self, make: F, caller: &Location<'_>) -> Result<Judged, String>
+    where
+        S: Subject,
+        F: FnMut() -> S + Send + 'static,
+    {
+        let around = Surroundings::look()?;
+        let place = isolated::place(around.test.as_deref(), caller);
+        let limit = around.limit.unwrap_or(self.limit);
+        let (child, mut campaign) = (around.child.clone(), Arc::new(self.campaign(around)?));
+        let Some(folder) = child else {
+            if self.isolation.is_some() {
+                return isolated::judge(&campaign, &place);
+            }
+            return match watch::judge(&campaign, make, limit, None) {
+                Verdict::Held(judged) => Ok(judged),
+                Verdict::Failed(report) => Err(report),
+                Verdict::Gone(now, words) => Err(campaign.tell_gone(&now, &words, None)),
+            };
+        };
+        // This process was started for one check, and judges nothing else.
+        let told = |error| format!("cannot judge for the process that asked for it: {error}");
+        let (asked, candidate) = isolated::asked(&folder).map_err(told)?;
+        let Some(isolation) = self.isolation.filter(|_| asked == place) else {
+            return Ok(Judged::default());
+        };
+        isolated::of_candidate(&mut campaign, candidate);
+        let judge = |notes| watch::judge(&campaign, make, limit, Some(notes));
+        isolated::serve(&folder, isolation, judge).map_err(told)?;
+        Ok(Judged::default())
+    }
+
+    /// Returns what is judged here.
+    fn campaign(&self, around: Surroundings) -> Result<Campaign, String> {
+        let mut known = self.known.clone();
+        for file in &self.known_files {
+            let base = around.package.clone().unwrap_or_default();
+            known.extend(load(&base.join(file), file)?);
         }
         let kept = match &self.keep {
             Keep::InTheCrate => Kept::of(&around),
             Keep::In(folder) => Some(Kept::named(folder)),
             Keep::Nowhere => None,
         };
-        if let Some(kept) = &kept {
-            for file in kept.files().unwrap_or_else(unreadable) {
-                replay(&kept.path(&file), &file, &around, &mut run);
-            }
+        Ok(Campaign {
+            seed: around.seed.unwrap_or(self.seed),
+            cases: around.cases.unwrap_or(self.cases),
+            profile: self.profile.clone(),
+            kept,
+            known,
+            around,
+        })
+    }
+}
+
+/// Reads a list of known findings, which is `shown` like this.
+fn load(path: &Path, shown: &Path) -> Result<Known, String> {
+    Known::load(path).map_err(|error| match error {
+        KnownError::Line { line, message } => format!("{}:{line}: {message}", shown.display()),
+        KnownError::Unreadable { source, .. } => {
+            format!("cannot read {}: {source}", shown.display())
         }
-        let seed = around.seed.unwrap_or(self.seed);
-        let cases = around.cases.unwrap_or(self.cases);
-        let mut backups = 0;
-        for number in 0..cases {
-            let scenario = if declines {
-                rounds::case(seed, number)
-            } else {
-                generate::case(seed, number, &self.profile)
-            };
-            let outcome = run(&scenario);
-            if let Outcome::Failed(failure) = outcome {
-                let case = Case { seed, number };
-                let kept = kept.as_ref();
-                panic!(
-                    "{}",
-                    case.tell(&scenario, &failure, kept, &around, &mut run)
-                );
-            }
-            backups += outcome.counts().backups;
-        }
-        assert!(
-            backups > 0,
-            "nothing was proved: the engine carried out no backup in {cases} scenarios"
-        );
-    }
+    })
 }
 
-/// A made-up case.
-struct Case {
-    seed: u64,
-    number: u64,
-}
-
-impl Case {
-    /// Shrinks a case that failed, keeps what is left of it, and tells of it.
-    fn tell(
-        &self,
-        scenario: &Scenario,
-        failure: &Failure,
-        kept: Option<&Kept>,
-        around: &Surroundings,
-        run: &mut dyn FnMut(&Scenario) -> Outcome,
-    ) -> String {
-        let Self { seed, number } = self;
-        let keep = identity(failure).expect("a failure has a finding");
-        let mut watch = |_: crate::shrink::Progress<'_>| ControlFlow::Continue(());
-        let shrunk = shrink(scenario, failure, keep, CANDIDATES_MAX, run, &mut watch);
-        let document = Document::of(shrunk.scenario);
-        let text = document.print();
-        let saved = kept.map(|kept| kept.save(&format!("seed{seed}-case{number}"), &text));
-        let (name, again, remark) = match saved {
-            Some(Ok(file)) => {
-                let command = command(&file, around);
-                (file.display().to_string(), command, String::new())
-            }
-            saved => {
-                let error = saved.and_then(Result::err);
-                let remark = error.map(|error| format!("it could not be kept: {error}\n"));
-                let name = format!("case {number} of seed {seed}, shrunk");
-                let again = "run this test again".to_owned();
-                (name, again, remark.unwrap_or_default())
-            }
-        };
-        let report = Report::new(&shrunk.failure, &document, &name, &again);
-        format!("{}\n{remark}{text}", report.render())
-    }
-}
-
-/// Judges the scenario of a file, which is `shown` like this.
-fn replay(
-    file: &Path,
-    shown: &Path,
-    around: &Surroundings,
-    run: &mut dyn FnMut(&Scenario) -> Outcome,
-) {
-    let document = corpus::load(file).unwrap_or_else(unreadable);
-    if let Outcome::Failed(failure) = run(&document.scenario) {
-        let (name, command) = (shown.display().to_string(), command(shown, around));
-        let report = Report::new(&failure, &document, &name, &command);
-        panic!("{}\n{}", report.render(), document.print());
-    }
-}
-
-fn unreadable<T>(error: CorpusError) -> T {
-    match error {
-        CorpusError::Broken { rendered, .. } => panic!("{rendered}"),
-        CorpusError::Unreadable { path, source } => {
-            panic!("cannot read {}: {source}", path.display())
-        }
-        error => panic!("{error}"),
-    }
-}
-
-/// The command that judges a file again, to be typed where the crate is.
-fn command(file: &Path, around: &Surroundings) -> String {
-    let file = file.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    let file = if file.chars().all(is_plain) {
-        file
-    } else {
-        format!("'{}'", file.replace('\'', r"'\''"))
-    };
-    let test = around.test.as_deref().unwrap_or_default();
-    format!("BLKPROOF_REPLAY={file} cargo test {test}")
-        .trim_end()
-        .to_owned()
+/// Says what was judged. What a test says is shown where it fails, or where that is asked for.
+#[expect(
+    clippy::print_stdout,
+    reason = "known findings are shown by the test that has them"
+)]
+fn say(judged: &Judged) {
+    print!("{judged}");
 }
 
 /// Judges the subjects that `make` makes by made-up scenarios, as [`Check::new`] says.
@@ -263,6 +299,11 @@ fn command(file: &Path, around: &Surroundings) -> String {
 /// # Panics
 ///
 /// At the first scenario that fails; see [`Check::run`].
-pub fn check<S: Subject>(make: impl FnMut() -> S) {
+#[track_caller]
+pub fn check<S, F>(make: F)
+where
+    S: Subject,
+    F: FnMut() -> S + Send + 'static,
+{
     Check::new().run(make);
 }

@@ -197,6 +197,11 @@ impl Known {
         &self.findings
     }
 
+    /// Adds what another list knows, behind what this one does.
+    pub fn extend(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+    }
+
     /// Returns the position in the list of the first entry that means this: `what` does not hold at
     /// a step of this `kind`, and `said` is what is said of it.
     #[must_use]

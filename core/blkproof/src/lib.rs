@@ -45,7 +45,7 @@ mod check;
 pub use blkproof_device as device;
 pub use blkproof_spec as spec;
 pub use case::Case;
-pub use check::{Check, check};
+pub use check::{Check, Judged, check};
 pub use inspect::{Backing, Images, InspectError, Inspected, Inspector, Soundness};
 pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
 pub use report::{Entry, Report, Told, WrongRange};

@@ -48,8 +48,9 @@ use looked::Looked;
 use power::Losses;
 use world::World;
 
-pub(crate) use carry::reply_text;
+pub(crate) use carry::{caught, panic_text, reply_text};
 pub use crash::Recording;
+pub(crate) use power::is_start;
 pub use trace::sha256_hex;
 
 /// How scenarios are run.
@@ -206,7 +207,11 @@ impl Runner {
         subject: &'a mut dyn Subject,
         inspector: Option<&'a mut dyn Inspector>,
     ) -> Run<'a> {
-        let mut capabilities = subject.capabilities();
+        // A subject that cannot even say what it can do is told of as soon as the run begins.
+        let (mut capabilities, findings) = match caught(|| subject.capabilities()) {
+            Ok(capabilities) => (capabilities, Vec::new()),
+            Err(panic) => (Capabilities::MINIMAL, vec![panic]),
+        };
         if self.options.hide_status {
             capabilities.bitmap_status = false;
             capabilities.dirty_ranges = false;
@@ -224,7 +229,7 @@ impl Runner {
             losses: Losses::of(scenario),
             marks: None,
             moment: Moment::Preparing,
-            findings: Vec::new(),
+            findings,
             not_judged: None,
             counts: Counts::default(),
             buffers: &mut self.buffers,
@@ -309,6 +314,7 @@ impl Run<'_> {
 
     /// Makes the images, arms the rules of the setup, and opens the disks.
     fn begin(&mut self) -> Result<(), Stop> {
+        self.go_on()?;
         let setup = &self.scenario.setup;
         self.buffers.known.setup(setup);
         self.announce();

@@ -48,6 +48,40 @@ pub trait Subject: fmt::Debug {
     fn close(&mut self) -> Result<(), SubjectError>;
 }
 
+impl<S: Subject + ?Sized> Subject for Box<S> {
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    fn prepare(&mut self, store: Box<dyn Store>, setup: &Setup) -> Result<(), SubjectError> {
+        (**self).prepare(store, setup)
+    }
+
+    fn open(&mut self, store: Box<dyn Store>, setup: &Setup) -> Result<(), SubjectError> {
+        (**self).open(store, setup)
+    }
+
+    fn apply(&mut self, number: StepNumber, action: &Action, read: &mut Vec<u8>) -> Reply {
+        (**self).apply(number, action, read)
+    }
+
+    fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), SubjectError> {
+        (**self).peek(at, range, buf)
+    }
+
+    fn status(&mut self, status: &mut Status) {
+        (**self).status(status);
+    }
+
+    fn drain_events(&mut self, events: &mut Vec<JobEvent>) {
+        (**self).drain_events(events);
+    }
+
+    fn close(&mut self) -> Result<(), SubjectError> {
+        (**self).close()
+    }
+}
+
 /// Why a subject could not be opened, read or closed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -1,6 +1,8 @@
 //! What a store of memory disks promises.
 
-use blkproof_device::{Durability, MemStore, Pool, Store, StoreError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use blkproof_device::{Durability, MemStore, Overrun, Pool, Store, StoreError};
 use blkproof_spec::{ImageName, Length, Offset};
 
 fn byte_at(store: &MemStore, name: &str, offset: u64) -> u8 {
@@ -65,4 +67,32 @@ fn a_fork_and_its_origin_do_not_see_each_other() {
     forked.write_at(Offset(1), &[3], Durability::Later).unwrap();
     assert_eq!((byte_at(&store, "a", 0), byte_at(&store, "a", 1)), (2, 1));
     assert_eq!((byte_at(&fork, "a", 0), byte_at(&fork, "a", 1)), (1, 3));
+}
+
+#[test]
+fn whoever_asks_for_more_work_than_is_allowed_is_unwound() {
+    let store = MemStore::new(&Pool::new());
+    let name = ImageName::new("a");
+    let mut handle = store.subject_handle();
+    let mut device = handle.create(&name, Length(1 << 20)).unwrap();
+    // A request is one, and each KiB of its data one more; openings and queries count too.
+    store.allow(8);
+    device
+        .write_at(Offset(0), &[1; 2048], Durability::Later)
+        .unwrap();
+    device.flush().unwrap();
+    let mut again = handle.open(&name).unwrap();
+    again
+        .block_status(blkproof_spec::ByteRange::new(0, 512))
+        .unwrap();
+    again.set_size(Length(4096)).unwrap();
+    again.read_at(Offset(0), &mut [0; 1023]).unwrap();
+    let unwound = catch_unwind(AssertUnwindSafe(|| again.flush()));
+    assert!(unwound.unwrap_err().is::<Overrun>());
+    let unwound = catch_unwind(AssertUnwindSafe(|| handle.remove(&name)));
+    assert!(unwound.unwrap_err().is::<Overrun>());
+    // The device is as it was, and works again once there is something left.
+    assert_eq!(byte_at(&store, "a", 2047), 1);
+    store.allow(u64::MAX);
+    again.flush().unwrap();
 }

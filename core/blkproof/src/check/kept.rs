@@ -11,7 +11,7 @@ use crate::corpus::{self, CorpusError, EXTENSION};
 const FOLDER: &str = "blkproof-failures";
 
 /// Where what fails in a test is kept.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Kept {
     /// The folder as it is shown: seen from where tests run, which is the folder of the crate.
     folder: PathBuf,

@@ -1,13 +1,16 @@
 //! Carrying out one step, and showing the model what was seen of it.
 
+use core::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use blkproof_device::Overrun;
 use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
 
 use super::Run;
 use super::compare::Look;
 use super::power::{is_loss, not_opened};
+use super::world::World;
 use crate::outcome::{Failure, Finding, Moment, NotJudged};
 use crate::subject::{Subject, SubjectError};
 use crate::text::describe;
@@ -92,7 +95,7 @@ impl Run<'_> {
             return Some(Reply::Refused(refusal));
         }
         let read = &mut self.buffers.read;
-        match guarded(|| self.subject.apply(number, action, read)) {
+        match guarded(self.world, || self.subject.apply(number, action, read)) {
             Ok(reply) => Some(reply),
             Err(panic) => {
                 self.findings.push(panic);
@@ -162,7 +165,7 @@ impl Run<'_> {
         call: impl FnOnce(&mut dyn Subject) -> Result<(), SubjectError>,
     ) -> bool {
         self.buffers.looked.pass();
-        let finding = match guarded(|| call(self.subject)) {
+        let finding = match guarded(self.world, || call(self.subject)) {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => Finding::Subject {
                 doing: doing.to_owned(),
@@ -181,7 +184,7 @@ impl Run<'_> {
         buffers.events.append(&mut buffers.early);
         let events = &mut buffers.events;
         let status = &mut buffers.status;
-        let asked = guarded(|| {
+        let asked = guarded(self.world, || {
             self.subject.drain_events(events);
             if wants_status {
                 status.bitmaps.clear();
@@ -259,17 +262,35 @@ impl Run<'_> {
     }
 }
 
-/// Calls the subject; a panic becomes a finding.
-pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Finding> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| panic.downcast_ref::<String>().cloned());
-        Finding::Panic {
-            message: message.unwrap_or_else(|| "a panic without a message".to_owned()),
-        }
+/// The work that one call of a subject may ask of its devices: as much as copying half a GiB, or a
+/// million requests. No scenario of any profile needs a hundredth of it.
+const WORK_MAX: u64 = 1 << 20;
+
+/// Calls the subject; a panic becomes a finding, and so does work without end.
+pub(super) fn guarded<T>(world: &dyn World, call: impl FnOnce() -> T) -> Result<T, Finding> {
+    world.allow(WORK_MAX);
+    let result = caught(call);
+    world.allow(u64::MAX);
+    result
+}
+
+/// Calls code of the user; a panic becomes a finding.
+pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Finding> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Finding::Panic {
+        message: panic_text(&*panic),
     })
+}
+
+/// Returns what a panic says.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    if panic.is::<Overrun>() {
+        return format!(
+            "more than {WORK_MAX} requests to the devices (or KiB of their data) in one call"
+        );
+    }
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 fn expect_text(expect: Expect) -> String {

@@ -181,7 +181,7 @@ impl Run<'_> {
         let at = At::Device(demand.target.name().clone());
         let mut panic = None;
         self.buffers.looked.pass();
-        let subject = &mut *self.subject;
+        let (world, subject) = (self.world, &mut *self.subject);
         self.world.set_quiet(true);
         // The borrow of the subject must not reach into the comparison, which needs the rest.
         let result = compare_pieces(
@@ -192,7 +192,7 @@ impl Run<'_> {
             &ranges,
             |offset, buf| {
                 let range = ByteRange::new(offset, buf.len() as u64);
-                match guarded(|| subject.peek(&at, range, buf)) {
+                match guarded(world, || subject.peek(&at, range, buf)) {
                     Ok(result) => result.map_err(|error| InspectError::new(error.message)),
                     Err(finding) => {
                         panic = Some(finding);

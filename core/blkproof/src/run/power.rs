@@ -84,6 +84,11 @@ pub(crate) fn is_loss(action: &Action) -> bool {
     matches!(action, Action::Kill { .. } | Action::PowerCut(_))
 }
 
+/// Tells whether the subject is started anew by a step.
+pub(crate) fn is_start(action: &Action) -> bool {
+    *action == Action::Restart || is_loss(action)
+}
+
 impl Run<'_> {
     /// Has the devices keep volatile what is not flushed, if power may be lost. The images of the
     /// setup are there already, durably.
@@ -154,7 +159,7 @@ impl Run<'_> {
             self.losses.killed &= loss == Loss::Kill;
             // What the subject said before was heard.
             let events = &mut self.buffers.early;
-            if let Err(panic) = guarded(|| self.subject.drain_events(events)) {
+            if let Err(panic) = guarded(self.world, || self.subject.drain_events(events)) {
                 self.findings.push(panic);
                 return None;
             }
@@ -164,7 +169,7 @@ impl Run<'_> {
             self.arm(true);
             let handle = self.world.handle();
             let setup = &self.scenario.setup;
-            let opened = guarded(|| self.subject.open(handle, setup));
+            let opened = guarded(self.world, || self.subject.open(handle, setup));
             let off = self.world.is_off();
             self.arm(false);
             match opened {
@@ -301,7 +306,7 @@ impl Run<'_> {
         let mut found = sizes.first().copied().unwrap_or_default();
         for size in sizes.iter().rev().filter(|size| **size > 0) {
             let last = blkproof_spec::ByteRange::new(size - 1, 1);
-            let read = guarded(|| self.subject.peek(&at, last, &mut byte));
+            let read = guarded(self.world, || self.subject.peek(&at, last, &mut byte));
             if matches!(read, Ok(Ok(()))) {
                 found = *size;
                 break;

@@ -1,10 +1,17 @@
 //! `blkproof::check`, as a user's own test calls it.
 
+mod hostile;
+
+mod isolated;
+
+mod known;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use blkproof::device::Store;
 use blkproof::spec::{
-    Action, At, ByteRange, Capabilities, JobEvent, Refusal, Reply, Setup, Status, StepNumber,
+    Action, At, ByteRange, Capabilities, JobEvent, Refusal, Reply, Scenario, Setup, Status,
+    StepNumber,
 };
 use blkproof::{Check, Subject, SubjectError};
 
@@ -59,11 +66,23 @@ fn an_engine_that_declines_every_backup_proves_nothing() {
 
 /// Returns what a check of a copier that lies panics with.
 fn report(lie: Lie) -> String {
-    let check = Check::new().cases(500).keep_nothing();
-    let panic = catch_unwind(AssertUnwindSafe(|| check.run(|| copiers(lie))))
+    report_of(&Check::new().cases(500).keep_nothing(), move || {
+        copiers(lie)
+    })
+}
+
+/// Returns what a check panics with.
+fn report_of<S: Subject>(check: &Check, make: impl FnMut() -> S + Send + 'static) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(|| check.run(make)))
         .expect_err("an engine that lies is found out");
     let message = panic.downcast_ref::<String>();
     message.expect("a report is text").clone()
+}
+
+/// Returns the scenario that a report ends in.
+fn scenario_of(report: &str) -> Scenario {
+    let text = &report[report.find("blkproof 1\n").expect("the text is there")..];
+    blkproof::text::parse(text.as_bytes()).expect("it can be replayed")
 }
 
 #[test]
@@ -72,7 +91,7 @@ fn what_failed_is_kept_and_tried_first() {
     let kept = folder.path().join("what failed");
     let check = Check::new().cases(500).keep_in(&kept);
     let judge = |lie| {
-        let judged = catch_unwind(AssertUnwindSafe(|| check.run(|| copiers(lie))));
+        let judged = catch_unwind(AssertUnwindSafe(|| check.run(move || copiers(lie))));
         judged
             .err()
             .map(|panic| panic.downcast_ref::<String>().expect("text").clone())
@@ -133,5 +152,8 @@ fn an_engine_that_forgets_a_block_is_found_out_in_a_few_lines() {
 fn an_engine_that_panics_is_a_failure_with_a_scenario() {
     let report = report(Lie::Panics);
     assert!(report.contains("no-crash"), "{report}");
-    assert!(report.contains("a canary panics"), "{report}");
+    assert!(
+        report.contains("a canary panics (core/blkproof/tests/it/"),
+        "{report}"
+    );
 }

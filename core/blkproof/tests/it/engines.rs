@@ -28,6 +28,22 @@ pub(crate) enum Lie {
     ClaimsErrors,
     /// It panics when it is asked for an incremental backup.
     Panics,
+    /// It forgets that the last block of a write is dirty, and panics at the third backup.
+    ForgetsTailAndPanics,
+    /// It reads its disk without end, whatever comes of that.
+    ReadsForEver,
+    /// It writes behind the end of its disk without end.
+    WritesForEver,
+    /// It waits for something that never comes about, when it is asked for an incremental backup.
+    Hangs,
+    /// It aborts when it is asked for an incremental backup.
+    Aborts,
+    /// It calls itself without end.
+    OverflowsItsStack,
+    /// It takes memory without end.
+    TakesMemory,
+    /// It ends the process.
+    Exits,
 }
 
 /// Copies the blocks that were written since the last backup.
@@ -72,10 +88,51 @@ impl Copier {
     }
 }
 
+impl Copier {
+    /// Does what nobody may do.
+    fn misbehave(&mut self) {
+        match self.lie {
+            Lie::ForgetsTailAndPanics => {
+                assert!(self.backups.len() < 2, "a canary panics later");
+            }
+            Lie::ReadsForEver => loop {
+                let _ = self.disk.read_at(Offset(0), &mut [0; 512]);
+            },
+            Lie::WritesForEver => {
+                let megabyte = vec![1; 1 << 20];
+                for offset in (0..).step_by(1 << 20) {
+                    let _ = self
+                        .disk
+                        .write_at(Offset(offset), &megabyte, Durability::Later);
+                }
+            }
+            Lie::Hangs => loop {
+                std::thread::park();
+            },
+            Lie::Aborts => std::process::abort(),
+            Lie::TakesMemory => {
+                let mut taken: Vec<Vec<u8>> = Vec::new();
+                loop {
+                    taken.push(vec![1; 16 << 20]);
+                }
+            }
+            Lie::OverflowsItsStack => {
+                let before = self.backups.len();
+                self.misbehave();
+                // What comes behind the call keeps it from becoming a loop.
+                assert_eq!(before, self.backups.len());
+            }
+            Lie::Exits => std::process::exit(0),
+            _ => {}
+        }
+    }
+}
+
 impl SmallEngine for Copier {
     fn write(&mut self, offset: u64, data: &[u8]) -> IoResult<()> {
         let end = (offset + data.len() as u64).div_ceil(BLOCK);
-        let tail = u64::from(self.lie == Lie::ForgetsTail);
+        let forgets = [Lie::ForgetsTail, Lie::ForgetsTailAndPanics].contains(&self.lie);
+        let tail = u64::from(forgets);
         self.dirty.extend(offset / BLOCK..end - tail);
         let moved = u64::from(self.lie == Lie::WritesElsewhere);
         self.disk
@@ -110,6 +167,7 @@ impl SmallEngine for Copier {
 
     fn incremental(&mut self, name: &str) -> IoResult<()> {
         assert!(self.lie != Lie::Panics, "a canary panics");
+        self.misbehave();
         let blocks = match self.lie {
             Lie::SkipsSecond => BTreeSet::new(),
             _ => self.dirty.clone(),
