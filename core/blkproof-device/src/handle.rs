@@ -227,7 +227,7 @@ macro_rules! pass {
     };
     ($handle:expr, $kind:ident, $range:expr, $io:expr, $bytes:expr, |$disk:ident| $plain:expr) => {{
         let shared = &$handle.shared;
-        shared.desk.meter().spend($bytes);
+        shared.desk.meter().spend($bytes as u64);
         let mut slot = shared.lock();
         slot.counters.count(IoType::$kind);
         slot.version.changes += u64::from(!matches!(IoType::$kind, IoType::Read));
@@ -319,6 +319,7 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
         let shared = &self.shared;
         let mut slot = shared.lock();
         if slot.is_plain(IoType::Read, range, &shared.desk) {
+            shared.desk.meter().spend(range.len);
             slot.counters.count(IoType::Read);
             return slot.disk.read_parcel(range, parcel);
         }
@@ -336,6 +337,7 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
     ) -> IoResult<()> {
         let range = ByteRange::between(offset.0, offset.0.saturating_add(load.len()));
         let shared = &self.shared;
+        shared.desk.meter().spend(load.len());
         let mut slot = shared.lock();
         slot.counters.count(IoType::Write);
         slot.version.changes += 1;

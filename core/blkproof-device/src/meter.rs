@@ -13,7 +13,7 @@ use std::panic::resume_unwind;
 pub struct Overrun;
 
 /// How many bytes of data are as much work as a request.
-const BYTES_PER_UNIT: usize = 1 << 10;
+const BYTES_PER_UNIT: u64 = 1 << 10;
 
 /// A count of operations, the one at which the power is cut, and the losses of power so far.
 ///
@@ -49,9 +49,9 @@ impl Meter {
 
     /// Takes a request off the allowance; unwinds its caller where nothing is left.
     #[inline]
-    pub(crate) fn spend(&self, bytes: usize) {
+    pub(crate) fn spend(&self, bytes: u64) {
         let left = self.allowance.load(Ordering::Relaxed);
-        match left.checked_sub(1 + (bytes / BYTES_PER_UNIT) as u64) {
+        match left.checked_sub(1 + bytes / BYTES_PER_UNIT) {
             Some(left) => self.allowance.store(left, Ordering::Relaxed),
             None => overrun(),
         }
