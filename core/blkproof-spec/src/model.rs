@@ -57,6 +57,8 @@ mod cleanup;
 
 mod access;
 
+mod scope;
+
 pub use access::{BitmapView, ImageView, JobView};
 pub(crate) use blame::is_exempt;
 pub use judgement::{
@@ -68,20 +70,20 @@ pub use pattern::Difference;
 
 use crate::capabilities::Capabilities;
 use crate::fault::{Effect, FaultRule, Rule, Verdict};
-use crate::name::{BitmapName, ImageName, JobName};
+use crate::name::{ImageName, JobName};
 use crate::property::{answers_exact, no_crash, refusal_harmless};
 use crate::reply::{Refusal, Reply};
 use crate::scenario::Setup;
 use crate::status::JobEnd;
 use crate::step::{Action, BitmapCommand, BitmapStep, Run, StepNumber, TransactionAction, Work};
 
-use bitmaps::{Bitmap, Owner};
+use bitmaps::Bitmap;
 use cleanup::Cleanup;
-use ends::Remainder;
 use flight::Flight;
 use images::{ImageId, Images};
 use jobs::{Job, Point, RestorePoint};
 use power::Power;
+use scope::Scoped;
 
 /// The reference model of one run.
 #[derive(Clone, Debug)]
@@ -112,39 +114,6 @@ pub struct Model {
     scope: Scoped,
 }
 
-/// What is known only while a step is judged.
-#[derive(Clone, Default, Debug)]
-struct Scoped {
-    step: StepNumber,
-    /// The command was refused, and so must have changed nothing.
-    refused: bool,
-    transaction: bool,
-    /// A job is being dismissed.
-    dismissing: bool,
-    /// Jobs that existed for a moment, before their command was refused.
-    rolled_back: Vec<JobName>,
-    ends: Vec<(JobName, JobEnd)>,
-    /// The bitmaps that jobs gave back.
-    recovered: Vec<(Owner, BitmapName)>,
-    remainders: Vec<Remainder>,
-    /// The jobs that were cancelled without a command, and their groups.
-    cancels: Vec<(JobName, Option<u32>)>,
-}
-
-impl Scoped {
-    fn begin(&mut self, step: StepNumber) {
-        self.step = step;
-        self.refused = false;
-        self.transaction = false;
-        self.dismissing = false;
-        self.rolled_back.clear();
-        self.ends.clear();
-        self.recovered.clear();
-        self.remainders.clear();
-        self.cancels.clear();
-    }
-}
-
 /// The most runs of bitmaps that a report after a guest's request may tell; more wait for the next
 /// step about bitmaps or jobs.
 const REPORTED_RUNS_MAX: usize = 256;
@@ -153,13 +122,9 @@ impl Model {
     /// Returns the model of what `setup` describes, for a subject that can do `capabilities`.
     #[must_use]
     pub fn new(setup: &Setup, capabilities: Capabilities) -> Self {
-        let mut images = Images::default();
-        for disk in &setup.disks {
-            images.add_setup(disk);
-        }
         let mut model = Self {
             capabilities,
-            images,
+            images: Images::default(),
             bitmaps: Vec::new(),
             jobs: Vec::new(),
             points: Vec::new(),
@@ -176,10 +141,58 @@ impl Model {
             cleanup: None,
             scope: Scoped::default(),
         };
-        for rule in &setup.rules {
-            model.install(rule);
-        }
+        model.reset(setup, capabilities);
         model
+    }
+
+    /// Becomes the model of another run, and keeps the memory that it has.
+    pub fn reset(&mut self, setup: &Setup, capabilities: Capabilities) {
+        self.forget();
+        self.capabilities = capabilities;
+        for disk in &setup.disks {
+            self.images.add_setup(disk);
+        }
+        for rule in &setup.rules {
+            self.install(rule);
+        }
+    }
+
+    /// Forgets everything; every field is named, so that none is forgotten to be forgotten.
+    fn forget(&mut self) {
+        let Self {
+            capabilities: _,
+            images,
+            bitmaps,
+            jobs,
+            points,
+            restore_points,
+            flights,
+            groups,
+            cancelled_groups,
+            group_ends,
+            faulted,
+            delays,
+            commanded,
+            undetectable,
+            power,
+            cleanup,
+            scope,
+        } = self;
+        images.clear();
+        bitmaps.clear();
+        jobs.clear();
+        points.clear();
+        restore_points.clear();
+        flights.clear();
+        *groups = 0;
+        cancelled_groups.clear();
+        group_ends.clear();
+        for flag in [faulted, delays, commanded, undetectable] {
+            *flag = false;
+        }
+        *power = Power::default();
+        *cleanup = None;
+        scope.begin(StepNumber::default());
     }
 
     /// Tells whether the subject's status should be asked for after `step`.
@@ -336,7 +349,7 @@ impl Model {
     fn job_of(&self, backup: &crate::step::Backup) -> Option<JobName> {
         let name = match &backup.job {
             Some(name) => name.clone(),
-            None => JobName::new(backup.at.name().as_str()),
+            None => JobName::from(backup.at.name()),
         };
         (!self.scope.rolled_back.contains(&name)).then_some(name)
     }

@@ -34,7 +34,7 @@ use blkproof_device::{FaultStore, Media, MemStore, Pool};
 use blkproof_spec::fault::Firing;
 use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{
-    ByteRange, Capabilities, JobEvent, Judgement, Layer, Model, Reply, Scenario, Status,
+    ByteRange, Capabilities, JobEvent, Judgement, Layer, Model, Reply, Scenario, Setup, Status,
     StepNumber, Tag,
 };
 
@@ -99,6 +99,8 @@ pub struct Runner {
     coverage: Option<Coverage>,
     pool: Pool,
     buffers: Buffers,
+    /// Of the run at hand, kept for the memory that it has.
+    model: Model,
 }
 
 /// What is filled anew at each step.
@@ -150,6 +152,7 @@ impl Runner {
             coverage: None,
             pool: pool.clone(),
             buffers: Buffers::default(),
+            model: Model::new(&Setup::default(), Capabilities::MINIMAL),
         }
     }
 
@@ -216,6 +219,7 @@ impl Runner {
             capabilities.bitmap_status = false;
             capabilities.dirty_ranges = false;
         }
+        self.model.reset(&scenario.setup, capabilities);
         Run {
             scenario,
             subject,
@@ -224,7 +228,7 @@ impl Runner {
             options: self.options,
             coverage: self.coverage.as_mut(),
             capabilities,
-            model: Model::new(&scenario.setup, capabilities),
+            model: &mut self.model,
             trace: self.options.trace.then(trace::Trace::default),
             losses: Losses::of(scenario),
             marks: None,
@@ -256,7 +260,7 @@ struct Run<'a> {
     options: Options,
     coverage: Option<&'a mut Coverage>,
     capabilities: Capabilities,
-    model: Model,
+    model: &'a mut Model,
     trace: Option<trace::Trace>,
     losses: Losses,
     /// Where what is known before each step is kept, if the run is recorded.

@@ -391,8 +391,8 @@ impl Default for BitmapMode {
 }
 
 /// Returns the bytes of a disk that job clusters cover.
-pub(super) fn clipped(clusters: &RangeSet, size: u64) -> Vec<ByteRange> {
-    clusters.within(ByteRange::between(0, size)).collect()
+pub(super) fn clipped(clusters: &RangeSet, size: u64) -> impl Iterator<Item = ByteRange> + '_ {
+    clusters.within(ByteRange::between(0, size))
 }
 
 /// Returns the disk that a bitmap tells of.

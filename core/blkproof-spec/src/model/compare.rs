@@ -47,7 +47,7 @@ impl Model {
         let found = self
             .images
             .find(image)
-            .filter(|id| self.images.chain(*id).is_some());
+            .filter(|id| self.images.is_complete(*id));
         let (Some(id), Some((size, against))) = (found, reference) else {
             out.violations.push(Violation::new(
                 Property::RestoreExact,
@@ -111,7 +111,7 @@ impl Model {
             if image.is_disk() {
                 continue;
             }
-            if self.images.chain(restore.image).is_none() {
+            if !self.images.is_complete(restore.image) {
                 restore_points_survive::lost(&image.name, out);
                 continue;
             }
@@ -330,7 +330,7 @@ impl Model {
         let may: RangeSet = may.iter().copied().collect();
         let mut surplus: RangeSet = allocated.iter().copied().collect();
         surplus.subtract(&may);
-        let surplus = clipped(&surplus, demand.size.0);
+        let surplus = clipped(&surplus, demand.size.0).collect();
         copy_minimal::allocation(demand.target.name(), surplus, out);
     }
 
@@ -341,7 +341,7 @@ impl Model {
         let found = self.images.find(image);
         let whole = found.is_none_or(|id| {
             let known = !self.may_be_in_part(id) && !self.images.is_doubtful(id);
-            self.images.chain(id).is_some() && known
+            self.images.is_complete(id) && known
         });
         if !self.undetectable && whole {
             image_sound::check(image, report, self.faulted, out);

@@ -50,13 +50,13 @@ impl Model {
         }
         let filter = Owner::Filter(job.name.clone());
         self.bitmaps.retain(|bitmap| bitmap.owner != filter);
-        let old = self.images.get(job.target).layer.clone();
         if end == JobEnd::Success {
-            fault_surfaces::job(&job.name, job.errors.owed(), out);
+            fault_surfaces::job(job.errors.owed(), out);
+            let may = self.may_allocate(&job);
             self.fill_target(&job);
             // Success is reported of what is durable.
             self.flushed(job.target);
-            self.demand_target(&job, &old, out);
+            self.demand_target(&job, may, out);
         } else {
             self.blur_target(&job);
         }
@@ -128,7 +128,25 @@ impl Model {
         }
     }
 
-    fn demand_target(&self, job: &Job, old: &Contents, out: &mut Judgement) {
+    /// Returns the clusters that the target of a job that ended well may have allocated, where that
+    /// has to be looked at. The target is as the job found it.
+    fn may_allocate(&self, job: &Job) -> Option<RangeSet> {
+        let image = self.images.get(job.target);
+        let looks = !image.is_disk() && job.sync != Sync::None;
+        if !looks || image.geometry.format != Format::Qcow2 || job.must.covers(image.whole()) {
+            return None;
+        }
+        let mut may = RangeSet::default();
+        let (must, extra) = allocated(image, &image.layer);
+        for set in [&must, &extra, &job.must, &job.extra] {
+            for range in set.iter() {
+                may.insert(range.outward(image.cluster()));
+            }
+        }
+        Some(may)
+    }
+
+    fn demand_target(&self, job: &Job, may: Option<RangeSet>, out: &mut Judgement) {
         let image = self.images.get(job.target);
         if image.is_disk() || job.sync == Sync::None {
             return;
@@ -144,7 +162,7 @@ impl Model {
             } else {
                 let mut clusters = job.must.clone();
                 clusters.extend(job.extra.iter());
-                Scope::Within(clipped(&clusters, point.size))
+                Scope::Within(clipped(&clusters, point.size).collect())
             },
             property: Property::RestoreExact,
             against: if certain {
@@ -153,14 +171,7 @@ impl Model {
                 Against::Itself
             },
         };
-        if !whole && image.geometry.format == Format::Qcow2 {
-            let mut may = RangeSet::default();
-            let (must, extra) = allocated(image, old);
-            for set in [&must, &extra, &job.must, &job.extra] {
-                for range in set.iter() {
-                    may.insert(range.outward(image.cluster()));
-                }
-            }
+        if let Some(may) = may {
             out.demands.push(Demand {
                 scope: Scope::Allocation,
                 property: Property::CopyMinimal,

@@ -66,20 +66,21 @@ impl Model {
         refuse(missing, Refusal::ImageMissing);
         // What a failed step may have left behind need not be there, nor be readable.
         if let Some(id) = backing.flatten() {
-            let broken = self.images.chain(id).is_none();
-            let why = Refusals::from([Refusal::ImageMissing, Refusal::ImageUnreadable].as_slice());
+            let broken = !self.images.is_complete(id);
+            let why =
+                || Refusals::from([Refusal::ImageMissing, Refusal::ImageUnreadable].as_slice());
             if !any_of.is_empty() {
                 // Either may be looked at first.
                 if broken || self.images.is_doubtful(id) {
-                    any_of.extend(why.any_of);
+                    any_of.extend(why().any_of);
                 }
                 return Some(any_of.as_slice().into());
             }
             if self.images.is_doubtful(id) || (broken && step.size.is_some()) {
-                return Some(why.or_done());
+                return Some(why().or_done());
             }
             if broken {
-                return Some(why);
+                return Some(why());
             }
         }
         if !qcow2 && step.backing.is_some() {
@@ -184,7 +185,7 @@ impl Model {
         match self.images.find(backing) {
             None => Some(Refusals::from(Refusal::ImageMissing).or_done()),
             // What a failed step may have left behind need not be there, nor be readable.
-            Some(base) if self.images.is_doubtful(base) || self.images.chain(base).is_none() => {
+            Some(base) if self.images.is_doubtful(base) || !self.images.is_complete(base) => {
                 let why = [Refusal::ImageMissing, Refusal::ImageUnreadable];
                 Some(Refusals::from(why.as_slice()).or_done())
             }

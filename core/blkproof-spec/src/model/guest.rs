@@ -85,7 +85,7 @@ impl Model {
                             && firing.place.layer == Layer::File;
                         !spared && self.reach(disk, op, firing).is_some()
                     };
-                    fault_surfaces::guest(&self.name_of(disk), seen.fired, met, out);
+                    fault_surfaces::guest(seen.fired, met, out);
                 }
                 if let GuestOp::Read { range } = op {
                     self.judge_read(disk, *range, seen.data, out);

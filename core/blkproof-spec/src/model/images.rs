@@ -14,8 +14,6 @@ mod setup;
 
 pub(crate) use pinning::Source;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::power::Unflushed;
 use super::ranges::{RangeMap, RangeSet};
 use crate::content::Bytes;
@@ -45,12 +43,19 @@ impl Value {
     pub(crate) const ZERO: Self = Self::Bytes(Bytes::ZERO);
 }
 
+impl Default for Value {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
 /// The contents of a range, or of a whole image, by value.
 pub(crate) type Contents = RangeMap<Value>;
 
 /// Which of a cell's values a sector has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) enum Choice {
+    #[default]
     Old,
     New,
 }
@@ -173,9 +178,10 @@ impl Image {
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Images {
     all: Vec<Image>,
-    names: BTreeMap<ImageName, ImageId>,
-    /// Every name that is or was a backing file.
-    bases: BTreeSet<ImageName>,
+    /// By name, in order.
+    names: Vec<(ImageName, ImageId)>,
+    /// Every name that is or was a backing file, in order.
+    bases: Vec<ImageName>,
     cells: Vec<Cell>,
 }
 
@@ -183,11 +189,22 @@ pub(crate) struct Images {
 const CHAIN_MAX: usize = 256;
 
 impl Images {
+    /// Forgets all of them.
+    pub(crate) fn clear(&mut self) {
+        self.all.clear();
+        self.names.clear();
+        self.bases.clear();
+        self.cells.clear();
+    }
+
     /// Adds an image; one that had its name is forgotten under that name.
     pub(crate) fn add(&mut self, image: Image) -> ImageId {
         let id = ImageId(u32::try_from(self.all.len()).expect("a scenario has few images"));
-        self.names.insert(image.name.clone(), id);
-        self.bases.extend(image.backing.clone());
+        match self.position(&image.name) {
+            Ok(index) => self.names[index].1 = id,
+            Err(index) => self.names.insert(index, (image.name.clone(), id)),
+        }
+        self.add_base(image.backing.as_ref());
         self.all.push(image);
         id
     }
@@ -202,15 +219,28 @@ impl Images {
 
     /// Returns the image of this name that is, or may be, in the store.
     pub(crate) fn find(&self, name: &ImageName) -> Option<ImageId> {
-        let id = *self.names.get(name)?;
+        let (_, id) = self.names[self.position(name).ok()?];
         (self.get(id).presence != Presence::Absent).then_some(id)
+    }
+
+    /// Returns where a name stands among all, or would have to.
+    fn position(&self, name: &ImageName) -> Result<usize, usize> {
+        self.names.binary_search_by(|(known, _)| known.cmp(name))
+    }
+
+    fn add_base(&mut self, backing: Option<&ImageName>) {
+        if let Some(name) = backing
+            && let Err(index) = self.bases.binary_search(name)
+        {
+            self.bases.insert(index, name.clone());
+        }
     }
 
     /// Returns all images that are, or may be, in the store.
     pub(crate) fn present(&self) -> impl Iterator<Item = (ImageId, &Image)> + '_ {
         self.names
-            .values()
-            .map(|id| (*id, self.get(*id)))
+            .iter()
+            .map(|(_, id)| (*id, self.get(*id)))
             .filter(|(_, image)| image.presence != Presence::Absent)
     }
 
@@ -228,28 +258,34 @@ impl Images {
 
     /// Tells whether an image of this name may be another one's backing file.
     pub(crate) fn is_base(&self, name: &ImageName) -> bool {
-        self.bases.contains(name)
+        self.bases.binary_search(name).is_ok()
     }
 
     /// Gives an image another backing file, or none.
     pub(crate) fn rebase(&mut self, id: ImageId, backing: Option<ImageName>) {
-        self.bases.extend(backing.clone());
+        self.add_base(backing.as_ref());
         self.get_mut(id).backing = backing;
     }
 
-    /// Returns the image and what lies below it; `None` if an image of the chain is missing or the
+    /// Tells `see` every image below this one; `None` if an image of the chain is missing or the
     /// chain has no end.
-    pub(crate) fn chain(&self, id: ImageId) -> Option<Vec<ImageId>> {
-        let mut out = vec![id];
+    pub(crate) fn descend(&self, id: ImageId, mut see: impl FnMut(ImageId)) -> Option<()> {
         let mut at = id;
+        let mut depth = 1;
         while let Some(name) = &self.get(at).backing {
             at = self.find(name)?;
-            if out.len() == CHAIN_MAX {
+            if depth == CHAIN_MAX {
                 return None;
             }
-            out.push(at);
+            depth += 1;
+            see(at);
         }
-        Some(out)
+        Some(())
+    }
+
+    /// Tells whether all images below this one are there.
+    pub(crate) fn is_complete(&self, id: ImageId) -> bool {
+        self.descend(id, |_| {}).is_some()
     }
 
     /// Tells whether an image, or one below it, may or may not be there.

@@ -189,15 +189,16 @@ impl Model {
         if self.is_open(target) {
             return Err(Refusal::ImageInUse.into());
         }
-        let Some(chain) = self.images.chain(target) else {
+        let fleecing = sync == Sync::None;
+        let mut conflict = false;
+        let complete = self.images.descend(target, |below| {
+            conflict |= self.is_written(below) && !(fleecing && below == source.disk);
+        });
+        if complete.is_none() {
             return Err([Refusal::ImageMissing, Refusal::ImageUnreadable]
                 .as_slice()
                 .into());
-        };
-        let fleecing = sync == Sync::None;
-        let conflict = chain[1..]
-            .iter()
-            .any(|below| self.is_written(*below) && !(fleecing && *below == source.disk));
+        }
         if conflict {
             return Err(Refusal::ImageInUse.into());
         }
@@ -295,7 +296,7 @@ impl Model {
                 if !device || self.jobs_on(source.disk).next().is_some() {
                     return Err(Refusal::InvalidJobId.into());
                 }
-                JobName::new(image.name.as_str())
+                JobName::from(&image.name)
             }
         };
         if !is_well_formed(name.as_str()) {

@@ -302,7 +302,7 @@ impl Model {
         if image.is_disk() {
             return;
         }
-        if self.images.chain(restore.image).is_none() {
+        if !self.images.is_complete(restore.image) {
             return completed_survives::lost(&image.name, out);
         }
         out.demands.push(Demand {

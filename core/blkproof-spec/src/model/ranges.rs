@@ -1,20 +1,24 @@
 //! Maps from ranges of bytes to values, and sets of ranges.
 //!
-//! Runs are kept sorted, disjoint and merged, in chunks of bounded size that copies share: a copy
-//! costs a few pointers, a change costs one chunk, whatever the map holds.
+//! Runs are kept sorted, disjoint and merged. A few lie in place; more lie in chunks of bounded
+//! size that copies share: a copy costs a few pointers, a change costs one chunk, whatever the map
+//! holds.
+
+mod few;
 
 use std::sync::Arc;
 
 use crate::units::ByteRange;
+use few::{FEW, Few};
 
 /// The most runs in a chunk.
 const CHUNK_MAX: usize = 64;
 
-/// Room for so many is made at first: most maps of a scenario never have more.
-const CHUNK_LEAST: usize = 8;
+/// Room for so many is made at first.
+const CHUNK_LEAST: usize = 2 * FEW;
 
 /// A range with one value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Run<V> {
     pub(crate) start: u64,
     pub(crate) end: u64,
@@ -30,25 +34,30 @@ impl<V> Run<V> {
 /// A map from bytes to values; most bytes of a disk have none.
 #[derive(Clone, Debug)]
 pub(crate) struct RangeMap<V> {
+    /// All runs, as long as there are no chunks.
+    few: Few<V>,
     /// Never an empty chunk; all runs of a chunk lie before all runs of the next.
     chunks: Vec<Arc<Vec<Run<V>>>>,
 }
 
-impl<V> Default for RangeMap<V> {
+impl<V: Copy + Default> Default for RangeMap<V> {
     fn default() -> Self {
-        Self { chunks: Vec::new() }
+        Self {
+            few: Few::default(),
+            chunks: Vec::new(),
+        }
     }
 }
 
-impl<V: Copy + PartialEq> PartialEq for RangeMap<V> {
+impl<V: Copy + Default + PartialEq> PartialEq for RangeMap<V> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
     }
 }
 
-impl<V: Copy + Eq> Eq for RangeMap<V> {}
+impl<V: Copy + Default + Eq> Eq for RangeMap<V> {}
 
-impl<V: Copy + PartialEq> RangeMap<V> {
+impl<V: Copy + Default + PartialEq> RangeMap<V> {
     /// Gives every byte of `range` this value.
     pub(crate) fn set(&mut self, range: ByteRange, value: V) {
         self.splice(range, Some(value));
@@ -65,12 +74,12 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.few.is_empty() && self.chunks.is_empty()
     }
 
-    /// Returns how many runs there are, at most one chunk's worth too many.
+    /// Returns how many runs there are, rounded up to whole chunks.
     pub(crate) fn runs_max(&self) -> usize {
-        self.chunks.len() * CHUNK_MAX
+        self.chunks.len().max(usize::from(!self.few.is_empty())) * CHUNK_MAX
     }
 
     /// Returns the value at `position`, and where another one (or none) may begin.
@@ -84,20 +93,22 @@ impl<V: Copy + PartialEq> RangeMap<V> {
 
     /// Returns all runs.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Run<V>> + '_ {
-        self.chunks.iter().flat_map(|chunk| chunk.iter().copied())
+        let many = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        self.few.iter().chain(many).copied()
     }
 
     /// Returns the runs that end behind `position`.
     fn iter_from(&self, position: u64) -> impl Iterator<Item = Run<V>> + '_ {
+        let behind = |runs: &[Run<V>]| runs.partition_point(|run| run.end <= position);
+        let passed = self.few.iter().filter(|run| run.end <= position).count();
+        let few = &self.few[passed..];
         let chunk = self.chunk_of(position.saturating_add(1));
-        let skip = self
-            .chunks
-            .get(chunk)
-            .map_or(0, |chunk| chunk.partition_point(|run| run.end <= position));
-        self.chunks[chunk..]
-            .iter()
-            .flat_map(|chunk| chunk.iter().copied())
-            .skip(skip)
+        let (first, rest): (&[_], &[_]) = match self.chunks[chunk..].split_first() {
+            Some((first, rest)) => (&first[behind(first)..], rest),
+            None => (few, &[]),
+        };
+        let rest = rest.iter().flat_map(|chunk| chunk.iter());
+        first.iter().chain(rest).copied()
     }
 
     /// Returns the runs within `range`, clipped to it.
@@ -148,7 +159,8 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         let (mine, theirs) = self.unshared(other);
         let runs = |map: &Self, chunks: &[usize]| -> Vec<Run<V>> {
             let chunks = chunks.iter().map(|index| &map.chunks[*index]);
-            chunks.flat_map(|chunk| chunk.iter().copied()).collect()
+            let many = chunks.flat_map(|chunk| chunk.iter());
+            map.few.iter().chain(many).copied().collect()
         };
         let (mine, theirs) = (runs(self, &mine), runs(other, &theirs));
         let mut out = RangeSet::default();
@@ -197,6 +209,21 @@ impl<V: Copy + PartialEq> RangeMap<V> {
         if range.is_empty() {
             return;
         }
+        if self.chunks.is_empty() {
+            if let Some(value) = value
+                && self.few.append(range, value)
+            {
+                return;
+            }
+            let cut = Cut::of(&self.few, range, value);
+            if self.few.replace(cut.first, cut.last, cut.pieces()) {
+                return;
+            }
+            let mut chunk = Vec::with_capacity(CHUNK_LEAST);
+            chunk.extend_from_slice(&self.few);
+            self.few.clear();
+            self.chunks.push(Arc::new(chunk));
+        }
         let mut at = self.chunk_of(range.start);
         if at == self.chunks.len() {
             let Some(value) = value else { return };
@@ -226,11 +253,7 @@ impl<V: Copy + PartialEq> RangeMap<V> {
     fn append(&mut self, run: Run<V>) {
         match self.chunks.last_mut() {
             Some(last) if last.len() < CHUNK_MAX => Arc::make_mut(last).push(run),
-            _ => {
-                let mut chunk = Vec::with_capacity(CHUNK_LEAST);
-                chunk.push(run);
-                self.chunks.push(Arc::new(chunk));
-            }
+            _ => self.chunks.push(Arc::new(vec![run])),
         }
     }
 
@@ -250,7 +273,11 @@ impl<V: Copy + PartialEq> RangeMap<V> {
 }
 
 /// Adds what `runs` have and `others` do not have just so; both are in order.
-fn uncovered<V: Copy + PartialEq>(runs: &[Run<V>], others: &[Run<V>], out: &mut RangeSet) {
+fn uncovered<V: Copy + Default + PartialEq>(
+    runs: &[Run<V>],
+    others: &[Run<V>],
+    out: &mut RangeSet,
+) {
     let mut next = 0;
     for run in runs {
         while others.get(next).is_some_and(|other| other.end <= run.start) {
@@ -267,47 +294,89 @@ fn uncovered<V: Copy + PartialEq>(runs: &[Run<V>], others: &[Run<V>], out: &mut 
 }
 
 /// Gives `range` this value, or none, within sorted runs, and merges equal neighbours.
-fn splice_runs<V: Copy + PartialEq>(runs: &mut Vec<Run<V>>, range: ByteRange, value: Option<V>) {
-    let (mut start, mut end) = (range.start, range.end());
-    let first = runs.partition_point(|run| run.end < start);
-    let touched = runs[first..].partition_point(|run| run.start <= end);
-    let last = first + touched;
-    let (mut left, mut right) = (None, None);
-    if touched > 0 {
-        let (head, tail) = (runs[first], runs[last - 1]);
-        if head.start < start {
-            if Some(head.value) == value {
-                start = head.start;
-            } else {
-                left = Some(Run {
-                    end: head.end.min(range.start),
-                    ..head
-                });
-            }
-        }
-        if tail.end > end {
-            if Some(tail.value) == value {
-                end = tail.end;
-            } else {
-                right = Some(Run {
-                    start: tail.start.max(range.end()),
-                    ..tail
-                });
-            }
-        }
-    }
-    let middle = value.map(|value| Run { start, end, value });
-    let pieces = [left, middle, right];
-    let count = pieces.iter().flatten().count();
-    if count == touched {
-        for (slot, piece) in runs[first..last]
-            .iter_mut()
-            .zip(pieces.into_iter().flatten())
-        {
-            *slot = piece;
-        }
+fn splice_runs<V: Copy + Default + PartialEq>(
+    runs: &mut Vec<Run<V>>,
+    range: ByteRange,
+    value: Option<V>,
+) {
+    let cut = Cut::of(runs, range, value);
+    let pieces = cut.pieces();
+    if pieces.len() == cut.last - cut.first {
+        runs[cut.first..cut.last].copy_from_slice(pieces);
     } else {
-        runs.splice(first..last, pieces.into_iter().flatten());
+        runs.splice(cut.first..cut.last, pieces.iter().copied());
+    }
+}
+
+/// Returns the indices of the first run that a range overlaps or touches, and of the first behind.
+fn touched<V>(runs: &[Run<V>], start: u64, end: u64) -> (usize, usize) {
+    if runs.len() > FEW {
+        let first = runs.partition_point(|run| run.end < start);
+        let count = runs[first..].partition_point(|run| run.start <= end);
+        return (first, first + count);
+    }
+    // Of a few it is quicker to look at all.
+    let before = runs.iter().filter(|run| run.end < start).count();
+    let begun = runs.iter().filter(|run| run.start <= end).count();
+    (before, begun)
+}
+
+/// What has to be done to sorted runs so that a range gets a value, or none.
+struct Cut<V> {
+    /// The runs from here on, up to `last`, touch the range,
+    first: usize,
+    last: usize,
+    /// and these take their place.
+    pieces: [Run<V>; 3],
+    count: usize,
+}
+
+impl<V: Copy + Default + PartialEq> Cut<V> {
+    fn of(runs: &[Run<V>], range: ByteRange, value: Option<V>) -> Self {
+        let (mut start, mut end) = (range.start, range.end());
+        let (first, last) = touched(runs, start, end);
+        let mut cut = Self {
+            first,
+            last,
+            pieces: [Run::default(); 3],
+            count: 0,
+        };
+        let mut right = None;
+        if first < last {
+            let (head, tail) = (runs[first], runs[last - 1]);
+            if head.start < start {
+                if value == Some(head.value) {
+                    start = head.start;
+                } else {
+                    let end = head.end.min(start);
+                    cut.push(Run { end, ..head });
+                }
+            }
+            if tail.end > end {
+                if value == Some(tail.value) {
+                    end = tail.end;
+                } else {
+                    let start = tail.start.max(end);
+                    right = Some(Run { start, ..tail });
+                }
+            }
+        }
+        if let Some(value) = value {
+            cut.push(Run { start, end, value });
+        }
+        if let Some(right) = right {
+            cut.push(right);
+        }
+        cut
+    }
+
+    fn push(&mut self, piece: Run<V>) {
+        self.pieces[self.count] = piece;
+        self.count += 1;
+    }
+
+    fn pieces(&self) -> &[Run<V>] {
+        &self.pieces[..self.count]
     }
 }
 

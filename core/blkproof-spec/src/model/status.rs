@@ -128,6 +128,9 @@ impl Model {
 
     /// Reports what is wrong with a bitmap once more under the properties that name the situation.
     fn name_cause(&self, index: usize, first: usize, out: &mut Judgement) {
+        if first == out.violations.len() {
+            return;
+        }
         let bitmap = &self.bitmaps[index];
         let key = (bitmap.owner.clone(), bitmap.name.clone());
         let recovered = self.scope.recovered.contains(&key);
@@ -177,20 +180,19 @@ impl Model {
         if let Some(dirty) = &seen.dirty {
             let total = Length(dirty.iter().map(|range| range.len).sum());
             answers_exact::same(&about, "count", total, seen.count, Fact::Bytes, out);
-            let flying = self.flying(index);
-            let sound = judge_track(&self.bitmaps[index].track, dirty, &about, out);
-            if sound {
-                self.adopt(index, dirty, &flying, out);
+            if judge_track(&self.bitmaps[index].track, dirty, &about, out) {
+                self.adopt(index, dirty, out);
             }
         }
         if let Some(dirty) = &seen.successor {
             match &self.bitmaps[index].successor {
                 Some(track) => {
-                    let flying = self.flying(index);
-                    if judge_track(track, dirty, &about, out)
-                        && let Some(track) = &mut self.bitmaps[index].successor
-                    {
-                        adopt_track(track, dirty, &flying);
+                    let open = !track.extra.is_empty();
+                    if judge_track(track, dirty, &about, out) && open {
+                        let flying = self.flying(index);
+                        if let Some(track) = &mut self.bitmaps[index].successor {
+                            adopt_track(track, dirty, &flying);
+                        }
                     }
                 }
                 None => {
@@ -212,13 +214,15 @@ impl Model {
     }
 
     /// Takes in which of the granules that may be dirty are.
-    fn adopt(&mut self, index: usize, dirty: &[ByteRange], flying: &RangeSet, out: &mut Judgement) {
-        let bitmap = &mut self.bitmaps[index];
-        adopt_track(&mut bitmap.track, dirty, flying);
-        let key = (bitmap.owner.clone(), bitmap.name.clone());
+    fn adopt(&mut self, index: usize, dirty: &[ByteRange], out: &mut Judgement) {
+        if !self.bitmaps[index].track.extra.is_empty() {
+            let flying = self.flying(index);
+            adopt_track(&mut self.bitmaps[index].track, dirty, &flying);
+        }
         let remainders = std::mem::take(&mut self.scope.remainders);
         for remainder in &remainders {
-            if (&remainder.owner, &remainder.name) == (&key.0, &key.1) {
+            let bitmap = &self.bitmaps[index];
+            if remainder.owner == bitmap.owner && remainder.name == bitmap.name {
                 let dirty: RangeSet = dirty.iter().copied().collect();
                 self.settle_remainder(remainder, &dirty, out);
             }
@@ -265,9 +269,6 @@ fn judge_track(track: &Track, dirty: &[ByteRange], about: &About, out: &mut Judg
 /// Takes in a report that is as it has to be: what may be dirty is now known to be, or not to be,
 /// but for what is in flight.
 fn adopt_track(track: &mut Track, dirty: &[ByteRange], flying: &RangeSet) {
-    if track.extra.is_empty() {
-        return;
-    }
     let mut open = RangeSet::default();
     for range in flying.iter() {
         open.extend(track.extra.within(range));

@@ -251,3 +251,33 @@ impl Stage {
 pub(super) fn job(name: &str) -> JobName {
     name.into()
 }
+
+#[test]
+fn a_model_that_is_used_again_knows_nothing_of_before() {
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.model.expect_power_losses();
+    for step in [
+        add("b", None),
+        write(0, 64 * K),
+        create("i", M, 64 * K, None),
+    ] {
+        stage.done(&step, &[]);
+    }
+    stage.done(&finish(increment("i")), &success("d", 64 * K));
+    let fired = [firing("d", IoType::Write, Errno::EIO)];
+    let failed = Observation {
+        fired: &fired,
+        ..Observation::of(Reply::Failed(Errno::EIO))
+    };
+    stage.show(&write(0, K), &failed);
+    stage.done(&start(full("f")), &states("d", &[JobState::Created]));
+    assert!(stage.model.next_cleanup().is_some());
+
+    let setup = Setup {
+        disks: vec![disk("other", 2 * M)],
+        ..Setup::default()
+    };
+    let fresh = format!("{:?}", Model::new(&setup, Capabilities::MINIMAL));
+    stage.model.reset(&setup, Capabilities::MINIMAL);
+    assert_eq!(format!("{:?}", stage.model), fresh);
+}

@@ -250,12 +250,20 @@ fn subset(choices: &mut Choices<'_>, percent: u64) -> u64 {
     // Three bits a kind tell eighths apart, which is near enough.
     let eighths = (percent + 6) * 8 / 100;
     let [first, second, third] = [choices.bits(), choices.bits(), choices.bits()];
-    let mut out = 0;
-    for kind in 0..64 {
-        let drawn = (first >> kind & 1) | (second >> kind & 1) << 1 | (third >> kind & 1) << 2;
-        out |= u64::from(drawn < eighths) << kind;
+    if eighths > 7 {
+        return u64::MAX;
     }
-    out
+    // All kinds at once: whose three bits make less than that, from the highest bit down.
+    let (mut less, mut equal) = (0, u64::MAX);
+    for (weight, drawn) in [(4, third), (2, second), (1, first)] {
+        if eighths & weight == 0 {
+            equal &= !drawn;
+        } else {
+            less |= equal & !drawn;
+            equal &= drawn;
+        }
+    }
+    less
 }
 
 impl Disk {

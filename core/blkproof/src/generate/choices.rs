@@ -48,15 +48,15 @@ impl<'a> Choices<'a> {
     }
 
     /// Returns a number below `bound`; 0 where the bound is 0.
+    #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
-        let wide = match &mut self.0 {
-            Source::Seed(state) => (u128::from(split_mix(state)) * u128::from(bound)) >> 64,
+        match &mut self.0 {
+            Source::Seed(state) => fraction(split_mix(state), bound, 64),
             Source::Bytes(bytes) => {
                 let count = bytes_for(bound);
-                (u128::from(take(bytes, count)) * u128::from(bound)) >> (8 * count)
+                fraction(take(bytes, count), bound, 8 * count)
             }
-        };
-        u64::try_from(wide).expect("a fraction of a number is no greater")
+        }
     }
 
     /// Returns a number from `low` to `high`, both included.
@@ -90,6 +90,12 @@ impl<'a> Choices<'a> {
         }
         0
     }
+}
+
+/// Returns as much of `bound` as `number` is of 2 to the power of `bits`.
+fn fraction(number: u64, bound: u64, bits: usize) -> u64 {
+    let wide = (u128::from(number) * u128::from(bound)) >> bits;
+    u64::try_from(wide).expect("a fraction of a number is no greater")
 }
 
 fn split_mix(state: &mut u64) -> u64 {

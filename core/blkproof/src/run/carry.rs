@@ -42,7 +42,7 @@ impl Run<'_> {
             let cut = reply == Reply::Cut;
             let held = !buffers.suspended.is_empty() && !cut;
             let fired = if cut { &[] } else { &buffers.fired[..] };
-            coverage.note(action, &self.model, reply, fired, held);
+            coverage.note(action, self.model, reply, fired, held);
         }
         let seen = Observation {
             reply,

@@ -185,7 +185,7 @@ impl Run<'_> {
         self.world.set_quiet(true);
         // The borrow of the subject must not reach into the comparison, which needs the rest.
         let result = compare_pieces(
-            &mut self.model,
+            self.model,
             self.buffers,
             &mut self.counts.bytes_compared,
             demand,

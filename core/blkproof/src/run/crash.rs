@@ -124,7 +124,7 @@ impl Runner {
         let inspector = shortened(inspector);
         let mut run = self.run_of(store, scenario, subject, inspector);
         run.losses = Losses::forced(Loss::Over);
-        run.model = mark.model.clone();
+        run.model.clone_from(&mark.model);
         run.judge_crash(mark.number)
     }
 }

@@ -24,6 +24,7 @@ fn assert_canonical(map: &RangeMap<u8>) {
         assert!(pair[0].end <= pair[1].start);
         assert!(pair[0].end < pair[1].start || pair[0].value != pair[1].value);
     }
+    assert!(map.few.is_empty() || map.chunks.is_empty());
     for chunk in &map.chunks {
         assert!(!chunk.is_empty() && chunk.len() <= CHUNK_MAX);
     }
