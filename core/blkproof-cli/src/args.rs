@@ -6,7 +6,6 @@ mod values;
 use std::path::{Path, PathBuf};
 
 use blkproof::generate::Profile;
-use blkproof_engine::Bugs;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
@@ -236,15 +235,6 @@ pub(crate) struct ReplayArgs {
     pub(crate) bug: Vec<BugName>,
 }
 
-impl ReplayArgs {
-    /// Returns the seeded bugs that are to be on.
-    pub(crate) fn bugs(&self) -> Bugs {
-        self.bug
-            .iter()
-            .fold(Bugs::NONE, |bugs, bug| bugs.with(bug.0))
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct SweepArgs {
     /// Scenario files, or folders of them.
@@ -297,6 +287,9 @@ pub(crate) struct ShrinkArgs {
     /// The property that has to go on failing [default: the stated one, or the first that tells].
     #[arg(long, value_name = "PROPERTY")]
     pub(crate) keep: Option<String>,
+    /// Switch a seeded bug of the engine on; `blkproof bugs --list` names them.
+    #[arg(long, value_name = "NAME", value_parser = BugName::parser(), hide_possible_values = true)]
+    pub(crate) bug: Vec<BugName>,
     /// Run at most this many candidates.
     #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true)]
     pub(crate) runs: Runs,
@@ -310,6 +303,9 @@ pub(crate) struct ExplainArgs {
     /// The property that is explained [default: the one that is stated, or the first that tells].
     #[arg(long, value_name = "PROPERTY")]
     pub(crate) keep: Option<String>,
+    /// Switch a seeded bug of the engine on; `blkproof bugs --list` names them.
+    #[arg(long, value_name = "NAME", value_parser = BugName::parser(), hide_possible_values = true)]
+    pub(crate) bug: Vec<BugName>,
 }
 
 #[derive(Debug, Args)]

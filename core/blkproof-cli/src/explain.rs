@@ -7,7 +7,7 @@ use crate::args::ExplainArgs;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
-use crate::judge::Judge;
+use crate::judge;
 use crate::load;
 use crate::shrink::{self, Failing};
 use crate::tell;
@@ -19,10 +19,10 @@ pub(crate) fn run(args: &ExplainArgs, ui: &mut Ui) -> Result<Exit, Error> {
         Ok(file) => file,
         Err(exit) => return Ok(exit),
     };
-    let mut judge = Judge::new();
+    let mut judge = judge::of_bugs(&args.bug);
     let Failing { failure, keep } = Failing::of(&file, args.keep.as_deref(), &mut judge)?;
     let path = file.path.display().to_string();
-    let report = tell::report(&failure, &file.document, &path, ui);
+    let report = tell::report(&failure, &file.document, &path, &args.bug, ui);
     let mut run = |scenario: &Scenario| shrink::judged(&mut judge, scenario, keep);
     let told = explain::explain(&file.document, &failure, keep, report, &mut run);
     ui.say(told.render())?;

@@ -88,11 +88,11 @@ impl<'a> Keeper<'a> {
         let (shown, report) = match &smaller {
             Some((path, shrunk, failure)) => {
                 let path = path.display().to_string();
-                let report = tell::report_with(failure, shrunk, &path, self.bugs, ui);
+                let report = tell::report(failure, shrunk, &path, self.bugs, ui);
                 (path, report)
             }
             None => {
-                let report = tell::report_with(failure, &document, &whole, self.bugs, ui);
+                let report = tell::report(failure, &document, &whole, self.bugs, ui);
                 (whole.clone(), report)
             }
         };

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use blkproof::Outcome;
-use blkproof_engine::Bugs;
 use indicatif::{HumanBytes, HumanCount};
 use owo_colors::OwoColorize as _;
 
-use crate::args::ReplayArgs;
+use crate::args::{BugName, ReplayArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::Record;
-use crate::judge::Judge;
+use crate::judge;
 use crate::load::{self, Loaded};
 use crate::tell;
 use crate::ui::Ui;
@@ -19,7 +18,7 @@ use crate::ui::Ui;
 /// Replays files and folders, a line each; of those that fail, the whole report.
 pub(crate) fn run(args: &ReplayArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let mut count = 0;
-    let worst = all(&args.paths, args.bugs(), ui, |replayed, ui| {
+    let worst = all(&args.paths, &args.bug, ui, |replayed, ui| {
         count += 1;
         if replayed.is_met() {
             say_met(&replayed, ui)
@@ -38,19 +37,25 @@ pub(crate) fn run(args: &ReplayArgs, ui: &mut Ui) -> Result<Exit, Error> {
 pub(crate) struct Replayed {
     pub(crate) file: Loaded,
     pub(crate) outcome: Outcome,
+    /// The seeded bugs of the engine.
+    pub(crate) bugs: Vec<BugName>,
 }
 
 /// Judges every scenario file below `paths`, and hands what came of it to `each`.
 pub(crate) fn all(
     paths: &[PathBuf],
-    bugs: Bugs,
+    bugs: &[BugName],
     ui: &mut Ui,
     mut each: impl FnMut(Replayed, &mut Ui) -> Result<(), Error>,
 ) -> Result<Exit, Error> {
-    let mut judge = Judge::with_bugs(bugs);
+    let mut judge = judge::of_bugs(bugs);
     load::each(paths, ui, |file, ui| {
         let outcome = judge.judge_twice(&file.document.scenario);
-        let replayed = Replayed { file, outcome };
+        let replayed = Replayed {
+            file,
+            outcome,
+            bugs: bugs.to_vec(),
+        };
         let met = replayed.is_met();
         ui.emit(&Record::Scenario(Box::new(tell::scenario(&replayed, ui))))?;
         each(replayed, ui)?;

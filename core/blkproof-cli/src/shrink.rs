@@ -10,11 +10,11 @@ use blkproof::{Failure, Identity, Outcome};
 use blkproof_spec::{Property, Scenario, StatedOutcome};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget};
 
-use crate::args::ShrinkArgs;
+use crate::args::{BugName, ShrinkArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
-use crate::judge::Judge;
+use crate::judge::{self, Judge};
 use crate::load::{self, Loaded};
 use crate::save;
 use crate::tell;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ShrinkArgs, ui: &mut Ui) -> Result<Exit, Error> {
         Ok(file) => file,
         Err(exit) => return Ok(exit),
     };
-    let mut judge = Judge::new();
+    let mut judge = judge::of_bugs(&args.bug);
     let failing = Failing::of(&file, args.keep.as_deref(), &mut judge)?;
     let out = args.out.clone().unwrap_or_else(|| beside(&args.file));
     let (start, went_on) = match earlier(&out, &file, failing.keep, &mut judge)? {
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ShrinkArgs, ui: &mut Ui) -> Result<Exit, Error> {
         &mut |progress| keeper.improved(progress),
     );
     keeper.finish()?;
-    say(&file, &out, failing.keep, &shrunk, ui)
+    say(&file, &out, failing.keep, &shrunk, &args.bug, ui)
 }
 
 /// Shrinks a scenario on the built-in engine.
@@ -192,11 +192,12 @@ fn say(
     out: &Path,
     keep: Identity,
     shrunk: &Shrunk,
+    bugs: &[BugName],
     ui: &mut Ui,
 ) -> Result<Exit, Error> {
     let path = out.display().to_string();
     let document = Document::of(shrunk.scenario.clone());
-    let report = tell::report(&shrunk.failure, &document, &path, ui);
+    let report = tell::report(&shrunk.failure, &document, &path, bugs, ui);
     let (from, to) = (
         file.document.scenario.steps.len(),
         shrunk.scenario.steps.len(),

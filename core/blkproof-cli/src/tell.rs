@@ -20,10 +20,10 @@ pub(crate) fn unmet(replayed: &Replayed, ui: &Ui) -> String {
         Outcome::Held(_) => format!("{stated}everything held"),
         Outcome::NotJudged(why, _) => format!("{stated}{}", not_judged(why)),
         Outcome::Failed(failure) if stated.is_empty() => {
-            report(failure, document, &replayed.path(), ui).render()
+            report(failure, document, &replayed.path(), &replayed.bugs, ui).render()
         }
         Outcome::Failed(failure) => {
-            let report = report(failure, document, &replayed.path(), ui);
+            let report = report(failure, document, &replayed.path(), &replayed.bugs, ui);
             format!("{stated}it is something else:\n{}", report.render())
         }
     }
@@ -53,7 +53,8 @@ pub(crate) fn scenario(replayed: &Replayed, ui: &Ui) -> json::Scenario {
         counts: json::Counts::from(counts),
         failure: match &replayed.outcome {
             Outcome::Failed(failure) => {
-                Some(json::Failure::from(report(failure, document, &path, ui)))
+                let report = report(failure, document, &path, &replayed.bugs, ui);
+                Some(json::Failure::from(report))
             }
             _ => None,
         },
@@ -61,13 +62,9 @@ pub(crate) fn scenario(replayed: &Replayed, ui: &Ui) -> json::Scenario {
     }
 }
 
-/// Returns the report of a scenario in a file, with the command that replays it.
-pub(crate) fn report(failure: &Failure, document: &Document, path: &str, ui: &Ui) -> Report {
-    report_with(failure, document, path, &[], ui)
-}
-
-/// The same where seeded bugs are on.
-pub(crate) fn report_with(
+/// Returns the report of a scenario in a file, with the command that replays it: on an engine with
+/// these seeded bugs.
+pub(crate) fn report(
     failure: &Failure,
     document: &Document,
     path: &str,

@@ -166,6 +166,9 @@ bugs! {
     StatusIsStale = "status-is-stale", "C47, C68", RestoreExact,
         "What was once found to be zeroes is taken for zeroes ever after.",
         "QEMU 0bc329fbb0 (2022), openzfs #15526";
+    GrowthExposes = "growth-exposes", "C45", GuestReadsWrites,
+        "An overlay that grows shows what a longer backing file has there.",
+        "QEMU 955c7d6687 (2020)";
     ZeroesByTheFirst4k = "zeroes-by-the-first-4k", "C50", RestoreExact,
         "A chunk counts as zeroes where its first 4 KiB are.",
         "QEMU e8b6535533";
@@ -271,6 +274,45 @@ bugs! {
     ThroughIsIgnored = "through-is-ignored", "", FlushedSurvives,
         "A write that is to be durable at once is acknowledged like any other.",
         "the purpose of the property";
+    ThroughWithoutTables = "through-without-tables", "", FlushedSurvives,
+        "A write is durable at once, and the tables that lead to it are not.",
+        "the purpose of the property";
+    FlushBeforeTables = "flush-before-tables", "", FlushedSurvives,
+        "A flush is answered before the cached tables are written.",
+        "the purpose of the property";
+    FirstFlushIsSkipped = "first-flush-is-skipped", "", FlushedSurvives,
+        "A flush of an image in which nothing changed since it was opened is not passed on.",
+        "QEMU 10.0 does so";
+    SiblingIsVolatile = "sibling-is-volatile", "", CompletedSurvives,
+        "Of the jobs of a group only the one that is ready last flushes its target.",
+        "the purpose of the property";
+    RebasedIsVolatile = "rebased-is-volatile", "", FlushedSurvives,
+        "A rebase is reported before the header is durable that names the new backing file.",
+        "the purpose of the property";
+    TableWithData = "table-with-data", "", FlushedSurvives,
+        "A table reaches the medium before the data that it leads to.",
+        "the purpose of the property";
+    CountsComeLate = "counts-come-late", "", ImageSound,
+        "Reference counts are written behind the tables that rely on them.",
+        "the purpose of the property";
+    FreedAtOnce = "freed-at-once", "", FlushedSurvives,
+        "A cluster is used anew while the table on the medium still leads to it.",
+        "the purpose of the property";
+    SizeBeforeTable = "size-before-table", "", ImageSound,
+        "An image that grows has its new size before the tables that map it.",
+        "the purpose of the property";
+    ResizeIsVolatile = "resize-is-volatile", "", FlushedSurvives,
+        "A resize is reported before the size is durable.",
+        "QEMU 10.0 does so with raw images";
+    HeaderBeforeDirectory = "header-before-directory", "", ImageSound,
+        "The header leads to a directory of bitmaps that may not have reached the medium.",
+        "generalised from C89";
+    DirectoryInPlace = "directory-in-place", "", ImageSound,
+        "The directory of stored bitmaps is overwritten where it lies.",
+        "generalised from C89";
+    RecoveredIsClean = "recovered-is-clean", "", BitmapHonest,
+        "Whoever opens an image calls its bitmaps consistent before it flags those that are not.",
+        "the purpose of the property";
 }
 
 impl Bug {
@@ -316,6 +358,18 @@ impl Bugs {
             (Bug::FlagIsVolatile, Mistake::VolatileFlags),
             (Bug::FlagClearedEarly, Mistake::EarlyFlags),
             (Bug::BitsBehindHeader, Mistake::BitsBehindHeader),
+            (Bug::HeaderBeforeDirectory, Mistake::HeaderBeforeDirectory),
+            (Bug::DirectoryInPlace, Mistake::DirectoryInPlace),
+            (Bug::RecoveredIsClean, Mistake::RecoveredIsClean),
+            (Bug::FlushBeforeTables, Mistake::FlushBeforeTables),
+            (Bug::FirstFlushIsSkipped, Mistake::FirstFlushIsSkipped),
+            (Bug::ThroughWithoutTables, Mistake::ThroughWithoutTables),
+            (Bug::CountsComeLate, Mistake::CountsComeLate),
+            (Bug::TableWithData, Mistake::TableWithData),
+            (Bug::FreedAtOnce, Mistake::FreedAtOnce),
+            (Bug::SizeBeforeTable, Mistake::SizeBeforeTable),
+            (Bug::ResizeIsVolatile, Mistake::ResizeIsVolatile),
+            (Bug::GrowthExposes, Mistake::GrowthExposes),
         ];
         let mut made = mistakes.iter().filter(|(bug, _)| self.has(*bug));
         made.next().map(|(_, mistake)| *mistake)
@@ -351,13 +405,9 @@ pub const OUT_OF_SCOPE: &[(&str, &str)] = &[
     ("C31, C79", "migration of bitmaps"),
     ("C39, C49", "a reader of the frozen contents beside the job"),
     ("C43", "offloaded copies and their limits"),
-    (
-        "C45",
-        "growth of an overlay: in the image format, with the power work",
-    ),
     ("C46", "copy-on-read"),
     ("C48", "time-outs of copy-before-write"),
-    ("C52", "in the image format, with the power work"),
+    ("C52", "the format carries out one request at a time"),
     ("C54, C60", "commit of one image into another"),
     ("C71", "deduplication by reference"),
     ("C73", "queries of dirty ranges that start within a granule"),

@@ -8,7 +8,7 @@ use blkproof_qcow2::{
 };
 use blkproof_spec::{DiscardMode, Format, Geometry, ImageName, Length, Offset, Refusal};
 
-use crate::bugs::Bugs;
+use crate::bugs::{Bug, Bugs};
 use crate::raw::Raw;
 use crate::shared::Shared;
 use crate::stop::Stop;
@@ -295,6 +295,7 @@ pub(crate) fn rebase(
     store: &mut dyn Store,
     name: &ImageName,
     backing: Option<&(ImageName, Format)>,
+    bugs: Bugs,
 ) -> Result<(), Stop> {
     let file = store.open(name).map_err(refusal)?;
     let mut image = match Qcow2::open(file, &OpenOptions::default()) {
@@ -304,6 +305,8 @@ pub(crate) fn rebase(
     image
         .write_backing_name(backing.map(backing_name))
         .map_err(stop)?;
-    image.flush()?;
+    if !bugs.has(Bug::RebasedIsVolatile) {
+        image.flush()?;
+    }
     Ok(())
 }

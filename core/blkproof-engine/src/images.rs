@@ -107,7 +107,8 @@ impl Machine {
         if self.formats.get(name) == Some(&Format::Raw) {
             return Err(Refusal::Unsupported.into());
         }
-        rebase(self.store(), name, backing.as_ref())
+        let bugs = self.bugs;
+        rebase(self.store(), name, backing.as_ref(), bugs)
     }
 
     /// Deletes an image.

@@ -9,7 +9,7 @@ use blkproof_spec::{
 
 use crate::bugs::Bug;
 use crate::copier::Unit;
-use crate::job::JobSerial;
+use crate::job::{Job, JobSerial};
 use crate::machine::Machine;
 use crate::rate::Rate;
 use crate::request::Request;
@@ -120,7 +120,14 @@ impl Machine {
 
     /// Makes what was copied durable, before success is reported.
     fn flush_target(&mut self, index: usize) -> Unit {
-        if self.bugs.has(Bug::TargetIsVolatile) {
+        let (bugs, jobs) = (self.bugs, &self.jobs);
+        let (group, this) = (jobs[index].group, jobs[index].serial);
+        let sibling = |other: &Job| {
+            group.is_some() && other.group == group && other.serial != this && !other.is_complete()
+        };
+        if bugs.has(Bug::TargetIsVolatile)
+            || bugs.has(Bug::SiblingIsVolatile) && jobs.iter().any(sibling)
+        {
             self.jobs[index].flushed = true;
             return Unit::Done;
         }

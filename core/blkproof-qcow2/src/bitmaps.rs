@@ -189,6 +189,10 @@ impl<D: BlockDevice> Qcow2<D> {
             return Ok(());
         }
         let mut entries = self.bitmaps.entries.clone();
+        if self.makes(Mistake::RecoveredIsClean) {
+            entries.iter_mut().for_each(|entry| entry.in_use = false);
+            self.switch(entries.clone(), Vec::new())?;
+        }
         if entries.iter().all(|entry| entry.in_use) && self.bitmaps.doubtful.is_empty() {
             self.file.barrier()?;
             self.bitmaps.trusted = false;
@@ -316,10 +320,13 @@ impl<D: BlockDevice> Qcow2<D> {
         entries: &[Entry],
         fresh: &mut Vec<Run>,
     ) -> Inner<(Option<BitmapsExtension>, Vec<Run>)> {
-        let mut old = Vec::new();
-        if let Some(before) = self.header.bitmaps {
-            old.push(self.layout.run(before.offset, before.size));
-        }
+        let raw = directory::to_bytes(entries);
+        let needed = self.layout.clusters(raw.len() as u64);
+        let before = self.header.bitmaps;
+        let before = before.map(|before| self.layout.run(before.offset, before.size));
+        let in_place =
+            before.filter(|before| self.makes(Mistake::DirectoryInPlace) && before.count == needed);
+        let mut old: Vec<Run> = before.into_iter().filter(|_| in_place.is_none()).collect();
         for entry in self.bitmaps.entries.clone() {
             if entries.iter().all(|kept| kept.table != entry.table) {
                 self.clusters_of(&entry, &mut old)?;
@@ -329,8 +336,9 @@ impl<D: BlockDevice> Qcow2<D> {
             self.refcounts.prepare_release(&mut self.file, *run)?;
         }
         self.refcounts.write(&mut self.file)?;
-        self.file.barrier()?;
-        let raw = directory::to_bytes(entries);
+        if !self.makes(Mistake::DirectoryInPlace) {
+            self.file.barrier()?;
+        }
         if entries.is_empty() {
             return Ok((None, old));
         }
@@ -339,10 +347,14 @@ impl<D: BlockDevice> Qcow2<D> {
         if size > MAX_DIRECTORY || u64::from(count) > MAX_BITMAPS {
             return Err(Errno::EFBIG.into());
         }
-        let run = self
-            .refcounts
-            .alloc_exact(&mut self.file, self.layout.clusters(size))?;
-        fresh.push(run);
+        let run = match in_place {
+            Some(run) => run,
+            None => {
+                let run = self.refcounts.alloc_exact(&mut self.file, needed)?;
+                fresh.push(run);
+                run
+            }
+        };
         let clusters = self.layout.bytes(run);
         self.write_now(clusters, &raw)?;
         let offset = clusters.start;

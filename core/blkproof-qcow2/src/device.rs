@@ -6,6 +6,7 @@ use blkproof_spec::{ByteRange, DiscardMode, Errno, Length, Offset};
 
 use crate::error::Inner;
 use crate::image::Qcow2;
+use crate::mistake::Mistake;
 use crate::read::Sink;
 use crate::zero::Erase;
 
@@ -51,6 +52,9 @@ impl<D: BlockDevice> Qcow2<D> {
     pub(crate) fn finish(&mut self, durability: Durability) -> Inner<()> {
         match durability {
             Durability::Later => Ok(()),
+            Durability::Now if self.makes(Mistake::ThroughWithoutTables) => {
+                self.file.flush().map_err(Into::into)
+            }
             Durability::Now => self.flush_quietly(),
         }
     }

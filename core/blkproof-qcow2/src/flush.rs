@@ -13,6 +13,7 @@ use blkproof_spec::{DiscardMode, Errno, SECTOR};
 use crate::error::Inner;
 use crate::header::AUTOCLEAR_BITMAPS;
 use crate::image::Qcow2;
+use crate::mistake::Mistake;
 use crate::num::index;
 
 /// Where the header says how large the image is and where its L1 table lies.
@@ -24,6 +25,10 @@ impl<D: BlockDevice> Qcow2<D> {
     /// Flushes, raising the events of a flush of this node.
     pub(crate) fn flush_node(&mut self) -> Inner<()> {
         self.file.event(Event::FlushToOs)?;
+        if self.makes(Mistake::FlushBeforeTables) {
+            self.file.flush()?;
+            return self.write_metadata();
+        }
         self.write_metadata()?;
         if self.changed {
             self.file.event(Event::FlushToDisk)?;
@@ -32,7 +37,12 @@ impl<D: BlockDevice> Qcow2<D> {
         }
         // What somebody else left unflushed, who had the image open before, is no less to be
         // durable.
-        self.file.barrier()?;
+        if !self.makes(Mistake::FirstFlushIsSkipped) {
+            self.file.barrier()?;
+        }
+        if self.makes(Mistake::CountsComeLate) {
+            self.refcounts.write(&mut self.file)?;
+        }
         Ok(())
     }
 
@@ -46,7 +56,7 @@ impl<D: BlockDevice> Qcow2<D> {
     /// Writes everything that is dirty, and counts down what no entry points to any more.
     pub(crate) fn write_metadata(&mut self) -> Inner<()> {
         self.settle_lonely()?;
-        if self.refcounts.is_dirty() {
+        if self.refcounts.is_dirty() && !self.makes(Mistake::CountsComeLate) {
             self.refcounts.write(&mut self.file)?;
         }
         if self.l2.is_dirty() {
@@ -88,7 +98,9 @@ impl<D: BlockDevice> Qcow2<D> {
         self.header.reftable_offset = table.start;
         self.header.reftable_clusters = self.layout.clusters(table.len);
         let new = self.header.to_bytes().map_err(|_| Errno::ENOSPC)?;
-        self.file.barrier()?;
+        if !self.makes(Mistake::HeaderBeforeDirectory) {
+            self.file.barrier()?;
+        }
         let mut old = vec![0; new.len()];
         self.file.read(0, &mut old)?;
         let differs = |at: &usize| new[*at] != old[*at];

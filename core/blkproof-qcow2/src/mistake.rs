@@ -4,7 +4,7 @@ use blkproof_device::BlockDevice;
 
 use crate::image::Qcow2;
 
-/// A mistake that an open image makes. Without a loss of power none of them shows.
+/// A mistake that an open image makes. All but the last show only where power is lost.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Mistake {
@@ -16,6 +16,30 @@ pub enum Mistake {
     EarlyFlags,
     /// The bits and tables of bitmaps are written when the header leads to them already.
     BitsBehindHeader,
+    /// The header is written while what it leads to may still be volatile.
+    HeaderBeforeDirectory,
+    /// The directory of bitmaps is overwritten where it lies, if it fits there.
+    DirectoryInPlace,
+    /// Flagged bitmaps are written as if they were not, and flagged then.
+    RecoveredIsClean,
+    /// A flush reaches the file before the tables do.
+    FlushBeforeTables,
+    /// The first flush after an image was opened does not reach the file, if nothing was written.
+    FirstFlushIsSkipped,
+    /// Where a write is to be durable at once, its data is, and its tables are not.
+    ThroughWithoutTables,
+    /// Reference counts are written when the tables are in the file that rely on them.
+    CountsComeLate,
+    /// Tables are written together with the data that they lead to.
+    TableWithData,
+    /// Clusters are free while tables in the file still lead to them.
+    FreedAtOnce,
+    /// A larger size is written before the tables for it are there.
+    SizeBeforeTable,
+    /// A size is written and not made durable.
+    ResizeIsVolatile,
+    /// What comes in sight of a longer backing file when the image grows stays in sight.
+    GrowthExposes,
 }
 
 impl<D: BlockDevice> Qcow2<D> {

@@ -15,6 +15,7 @@ use crate::error::Inner;
 use crate::header::size_max;
 use crate::image::Qcow2;
 use crate::layout::Run;
+use crate::mistake::Mistake;
 use crate::num::index;
 use crate::zero::Erase;
 
@@ -92,9 +93,12 @@ impl<D: BlockDevice> Qcow2<D> {
 
     fn set_header_size(&mut self, size: u64) -> Inner<()> {
         let old = core::mem::replace(&mut self.header.size, size);
-        let written = self
-            .write_header_fields()
-            .and_then(|()| self.file.flush().map_err(Into::into));
+        let written = self.write_header_fields().and_then(|()| {
+            if self.makes(Mistake::ResizeIsVolatile) {
+                return Ok(());
+            }
+            self.file.flush().map_err(Into::into)
+        });
         if written.is_err() {
             self.header_dirty = true;
             // What the file holds now is not known; the flag has the old size written again.
@@ -105,6 +109,9 @@ impl<D: BlockDevice> Qcow2<D> {
 
     fn grow(&mut self, size: u64) -> Inner<()> {
         let old = self.header.size;
+        if self.makes(Mistake::SizeBeforeTable) {
+            self.set_header_size(size)?;
+        }
         self.drop_behind(old)?;
         let entries = self.layout.l1_entries(size);
         if entries > self.l1.entries() {
@@ -119,7 +126,7 @@ impl<D: BlockDevice> Qcow2<D> {
             None => 0,
         };
         let exposed = ByteRange::between(self.layout.up(old), self.layout.up(longer));
-        if !exposed.is_empty() {
+        if !exposed.is_empty() && !self.makes(Mistake::GrowthExposes) {
             self.erase(exposed, Erase::Unmap)?;
         }
         self.write_metadata()?;

@@ -14,6 +14,7 @@ use crate::entry::{COMPRESSED, COPIED, Kind};
 use crate::error::{Corruption, Inner};
 use crate::image::Qcow2;
 use crate::layout::{OFFSET_MASK, Run};
+use crate::mistake::Mistake;
 use crate::num::index;
 use crate::read::Sink;
 
@@ -89,7 +90,10 @@ impl<D: BlockDevice> Qcow2<D> {
         let run = self.refcounts.alloc(&mut self.file, want)?;
         let done = self
             .prepare_replace(position, run.count)
-            .and_then(|()| self.fill_and_link(run, position, data));
+            .and_then(|()| match self.mistake {
+                Some(Mistake::TableWithData) => self.fill_in_haste(run, position, data),
+                _ => self.fill_and_link(run, position, data),
+            });
         if done.is_err() {
             self.refcounts.give_back(&mut self.file, run);
         }
@@ -179,6 +183,16 @@ impl<D: BlockDevice> Qcow2<D> {
         Ok(len)
     }
 
+    /// By a mistake, writes the tables together with the data, and nothing keeps their order.
+    fn fill_in_haste(&mut self, run: Run, position: u64, data: Load<'_>) -> Inner<u64> {
+        self.refcounts.write(&mut self.file)?;
+        self.file.barrier()?;
+        let len = self.fill_and_link(run, position, data)?;
+        self.l2.write(&mut self.file, |_| Ok(()))?;
+        self.l1.write(&mut self.file, None)?;
+        Ok(len)
+    }
+
     /// Tells whether what the request leaves open in its first and last cluster reads as zeroes.
     pub(crate) fn rest_is_zero(&mut self, position: u64, len: u64) -> Inner<bool> {
         let end = position + len;
@@ -242,6 +256,9 @@ impl<D: BlockDevice> Qcow2<D> {
         let kind = Kind::decode(self.layout, old, 0);
         if let Some(run) = kind.ok().and_then(|kind| kind.host(self.layout)) {
             self.refcounts.release(run);
+            if self.makes(Mistake::FreedAtOnce) {
+                let _freed = self.refcounts.apply_released(&mut self.file, false);
+            }
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use blkproof_engine::Bugs;
-
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::replay;
@@ -21,7 +19,7 @@ pub(crate) struct Folder {
 pub(super) fn replay(corpora: &Path, ui: &mut Ui) -> Result<(Vec<Folder>, Exit), Error> {
     let mut folders: Vec<Folder> = Vec::new();
     let paths: [PathBuf; 1] = [corpora.to_owned()];
-    let worst = replay::all(&paths, Bugs::NONE, ui, |replayed, ui| {
+    let worst = replay::all(&paths, &[], ui, |replayed, ui| {
         let name = folder_name(corpora, &replayed.file.path);
         let met = replayed.is_met();
         // Files come in the order of their paths: those of one folder after each other.

@@ -121,7 +121,7 @@ impl<'a> Keeper<'a> {
     ) -> Result<(), Error> {
         let path = told.path.display().to_string();
         let bugs = &self.plan.bugs;
-        let report = tell::report_with(&told.failure, &told.document, &path, bugs, ui);
+        let report = tell::report(&told.failure, &told.document, &path, bugs, ui);
         let case = whole.display().to_string();
         if worth == Worth::First && self.reports < REPORTS_MAX {
             self.reports += 1;

@@ -12,11 +12,11 @@ use blkproof_spec::{Action, Scenario, Step};
 use indicatif::HumanCount;
 use owo_colors::OwoColorize as _;
 
-use crate::args::{Jobs, SweepArgs};
+use crate::args::{BugName, Jobs, SweepArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
-use crate::judge::Judge;
+use crate::judge;
 use crate::keep::{self, Keeper};
 use crate::load::{self, Loaded};
 use crate::ui::Ui;
@@ -33,13 +33,13 @@ enum News {
 pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Result<Exit, Error> {
     let (files, read) = load::swept(&args.paths, ui)?;
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let random = args.random;
+    let (random, bugs) = (args.random, &args.bug[..]);
     let mut teller = Teller {
         files: &files,
         done: files.iter().map(|_| None).collect(),
         told: 0,
         all: Tally::whole(),
-        keeper: Keeper::new(out, &[]),
+        keeper: Keeper::new(out, &args.bug),
         failed: Exit::Held,
         ui,
     };
@@ -48,7 +48,7 @@ pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Resu
         let threads: Vec<_> = (0..jobs.0)
             .map(|_| {
                 let (sender, files, next, stop) = (sender.clone(), &files, &next, &stop);
-                scope.spawn(move || judge(files, random, next, stop, &sender))
+                scope.spawn(move || judge(files, random, bugs, (next, stop), &sender))
             })
             .collect();
         // The channel ends when the last thread has ended.
@@ -69,11 +69,11 @@ pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Resu
 fn judge(
     files: &[Loaded],
     random: u64,
-    next: &AtomicUsize,
-    stop: &AtomicBool,
+    bugs: &[BugName],
+    (next, stop): (&AtomicUsize, &AtomicBool),
     news: &Sender<News>,
 ) {
-    let mut judge = Judge::new();
+    let mut judge = judge::of_bugs(bugs);
     loop {
         let file = next.fetch_add(1, Ordering::Relaxed);
         let Some(loaded) = files.get(file) else {

@@ -14,6 +14,7 @@ mod replay;
 
 mod full;
 mod interrupt;
+mod power;
 mod run;
 mod sweep;
 

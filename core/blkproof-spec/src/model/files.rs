@@ -162,6 +162,7 @@ impl Model {
         {
             self.retire(id);
             self.images.rebase(id, backing.cloned());
+            self.rebased_durably(name);
         } else if let Some(id) = found
             && failed
         {

@@ -7,7 +7,7 @@ use crate::errno::Errno;
 use crate::event::{ErrorAction, JobEvent, Side};
 use crate::fault::Firing;
 use crate::name::{BitmapName, ImageName, JobName, RequestId, Tag};
-use crate::property::Property;
+use crate::property::{Property, flushed_survives};
 use crate::reply::Reply;
 use crate::status::{IoStatus, JobEnd, JobState, Status};
 use crate::units::{ByteRange, Length};
@@ -63,6 +63,23 @@ impl Judgement {
     pub fn clear(&mut self) {
         self.violations.clear();
         self.demands.clear();
+    }
+
+    /// Reports that a disk turned out to be smaller, after a loss of power, than it was reported to
+    /// be.
+    pub fn lost_size(&mut self, disk: &ImageName, size: Length) {
+        flushed_survives::smaller(disk, size, self);
+    }
+
+    /// Reports that an image turned out to stand on another backing file, after a loss of power,
+    /// than was reported.
+    pub fn lost_backing(
+        &mut self,
+        image: &ImageName,
+        expected: Option<&ImageName>,
+        seen: Option<&ImageName>,
+    ) {
+        flushed_survives::rebased_in_vain(image, expected, seen, self);
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) struct Power {
     rebased: Vec<ImageName>,
     /// The images whose rebase failed: what they have now need not be durable.
     half_rebased: Vec<ImageName>,
+    /// The images whose rebase was reported: it is durable.
+    reported: Vec<ImageName>,
 }
 
 impl Unflushed {
@@ -375,6 +377,31 @@ impl Model {
         if self.power.expected && !self.power.half_rebased.contains(name) {
             self.power.half_rebased.push(name.clone());
         }
+        self.power.reported.retain(|other| other != name);
+    }
+
+    /// Takes in that a rebase was reported: the backing file that the image has now is durable.
+    pub(super) fn rebased_durably(&mut self, name: &ImageName) {
+        if self.power.expected {
+            self.power.half_rebased.retain(|other| other != name);
+            self.power.reported.retain(|other| other != name);
+            self.power.reported.push(name.clone());
+        }
+    }
+
+    /// Returns the images whose rebase was reported, each with the backing file that it has to have
+    /// after any loss of power. The harness looks, and reports what differs by
+    /// [`Judgement::lost_backing`].
+    #[must_use]
+    pub fn reported_backings(&self) -> Vec<(ImageName, Option<ImageName>)> {
+        let reported = self.power.reported.iter();
+        let there = reported.filter(|name| self.has_image(name));
+        there
+            .filter_map(|name| {
+                let image = self.images.get(self.images.find(name)?);
+                Some((name.clone(), image.backing.clone()))
+            })
+            .collect()
     }
 
     /// Returns the images that were given another backing file when power was lost, or in vain
@@ -393,6 +420,18 @@ impl Model {
             self.retire(id);
             self.images.rebase(id, backing);
         }
+    }
+
+    /// Returns the disks whose size a loss of power leaves certain, each with that.
+    #[must_use]
+    pub fn certain_sizes(&self) -> Vec<(ImageName, Length)> {
+        let disks = self
+            .images
+            .disks()
+            .filter(|(_, disk)| disk.sizes.is_empty());
+        disks
+            .map(|(_, disk)| (disk.name.clone(), disk.geometry.size))
+            .collect()
     }
 
     /// Tells whether an image may be there in part only, so that nothing can be said of it.

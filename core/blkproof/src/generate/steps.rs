@@ -24,6 +24,8 @@ mod power;
 
 mod scenes;
 
+mod survive;
+
 mod transactions;
 
 pub(super) use faults::at_open;
@@ -65,7 +67,7 @@ pub(super) fn next(account: &mut Account, choices: &mut Choices<'_>, profile: &P
         Kind::Strike => scenes::strike(account, disk, choices),
         Kind::Outlive => outlive::outlive(account, disk, choices, profile),
         Kind::Kill => power::kill(account, choices),
-        Kind::PowerCut => power::cut(account, choices),
+        Kind::PowerCut => power::strike(account, disk, choices),
     }
 }
 

@@ -63,6 +63,7 @@ impl Run<'_> {
             _ => {}
         }
         self.settle_sizes();
+        self.judge_reported();
         self.buffers.looked.pass();
         self.fulfil_demands(Look::Passing);
         reply

@@ -148,7 +148,8 @@ impl Run<'_> {
             corruptions: found.errors.len() as u64,
             leaks: found.leaks,
         };
-        self.buffers.judgement.clear();
+        // What the model wants to see compared is still to be looked at.
+        self.buffers.judgement.violations.clear();
         self.model
             .judge_image(&image, report, &mut self.buffers.judgement);
         if self.buffers.judgement.violations.is_empty() {

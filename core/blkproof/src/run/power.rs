@@ -47,6 +47,8 @@ pub(super) struct Losses {
     forced: Option<Loss>,
     /// In the step under way the process was killed only.
     killed: bool,
+    /// Power was lost in the step under way.
+    struck: bool,
 }
 
 impl Losses {
@@ -155,6 +157,7 @@ impl Run<'_> {
     fn strike(&mut self, loss: &Loss) -> Option<()> {
         let mut loss = loss.clone();
         self.losses.killed = true;
+        self.losses.struck = true;
         loop {
             self.losses.killed &= loss == Loss::Kill;
             // What the subject said before was heard.
@@ -296,6 +299,25 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// Judges, after a loss of power, what was reported of sizes and backing files.
+    pub(super) fn judge_reported(&mut self) {
+        if !core::mem::take(&mut self.losses.struck) {
+            return;
+        }
+        for (name, size) in self.model.certain_sizes() {
+            if self.size_of(&name, &[0, size.0]) < size.0 {
+                self.buffers.judgement.lost_size(&name, size);
+            }
+        }
+        for (name, backing) in self.model.reported_backings() {
+            if let Some(seen) = self.backing_of(&name).filter(|seen| *seen != backing) {
+                let judgement = &mut self.buffers.judgement;
+                judgement.lost_backing(&name, backing.as_ref(), seen.as_ref());
+            }
+        }
+        self.take_violations();
     }
 
     /// Returns the largest of these sizes at whose end the subject can read.

@@ -27,6 +27,17 @@ pub(super) fn known(account: &Account, disk: usize, choices: &mut Choices<'_>) -
     free.then_some(bitmap)
 }
 
+/// Has a bitmap that was just made up outlive a restart.
+pub(super) fn persist(account: &mut Account, disk: usize, step: &mut BitmapStep) -> Bitmap {
+    if let BitmapCommand::Add { persistent, .. } = &mut step.command {
+        *persistent = true;
+    }
+    let bitmaps = &mut account.disks[disk].bitmaps;
+    let last = bitmaps.len() - 1;
+    bitmaps[last].persistent = true;
+    bitmaps[last]
+}
+
 /// Makes up a new bitmap, which counts from `base`.
 pub(super) fn add(
     account: &mut Account,

@@ -50,6 +50,14 @@ fn rebase(account: &mut Account, name: Label, choices: &mut Choices<'_>) {
     });
 }
 
+/// Puts the image that was made last on another one, or on none.
+pub(super) fn rebase_last(account: &mut Account, choices: &mut Choices<'_>) {
+    let last = account.images.iter().last().copied();
+    if let Some(last) = last.filter(|last| last.geometry.format == Format::Qcow2) {
+        rebase(account, last.name, choices);
+    }
+}
+
 fn forget(account: &mut Account, name: Label) {
     account.images.retain(|image| image.name != name);
     for disk in &mut account.disks {

@@ -72,17 +72,9 @@ fn persistent(account: &mut Account, disk: usize, choices: &mut Choices<'_>) -> 
         return *bitmap;
     }
     let mut step = bitmaps::add(account, disk, None, choices);
-    if let BitmapStep {
-        command: BitmapCommand::Add { persistent, .. },
-        ..
-    } = &mut step
-    {
-        *persistent = true;
-    }
+    let bitmap = bitmaps::persist(account, disk, &mut step);
     account.push(Action::Bitmap(step));
-    let last = account.disks[disk].bitmaps.len() - 1;
-    account.disks[disk].bitmaps[last].persistent = true;
-    account.disks[disk].bitmaps[last]
+    bitmap
 }
 
 /// Takes the bitmap out of the file.

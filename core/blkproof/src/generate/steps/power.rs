@@ -5,20 +5,52 @@ use blkproof_spec::power::{Cache, Lost, Moment, PowerCut, Rest, Torn, TornUnit};
 use blkproof_spec::step::Action;
 use blkproof_spec::{ByteRange, Length};
 
-use super::faults;
+use super::{faults, survive};
 use crate::generate::Choices;
 use crate::generate::account::Account;
 
 /// How far ahead a loss of power strikes at most, in operations.
 const AHEAD: u64 = 48;
 
+/// How often in a hundred times a loss of power comes where it has something to show.
+const SCENES: u64 = 30;
+
 pub(super) fn kill(account: &mut Account, choices: &mut Choices<'_>) {
     let at = moment(account, choices);
     account.push(Action::Kill { at });
 }
 
+/// Cuts the power now, in the midst of a later step, or around something that has to survive it.
+pub(super) fn strike(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    if choices.chance(SCENES) {
+        survive::scene(account, disk, choices);
+    } else {
+        cut(account, choices);
+    }
+}
+
+/// Cuts the power now.
+pub(super) fn cut_now(account: &mut Account, choices: &mut Choices<'_>) {
+    if account.holds {
+        faults::lift_all(account);
+    }
+    super::forget_open(account);
+    push(account, None, choices);
+}
+
+/// Cuts the power soon, in the midst of what comes next.
+pub(super) fn cut_soon(account: &mut Account, most: u64, choices: &mut Choices<'_>) {
+    account.lossy = true;
+    let at = Moment(choices.between(1, most));
+    push(account, Some(at), choices);
+}
+
 pub(super) fn cut(account: &mut Account, choices: &mut Choices<'_>) {
     let at = moment(account, choices);
+    push(account, at, choices);
+}
+
+fn push(account: &mut Account, at: Option<Moment>, choices: &mut Choices<'_>) {
     let lost = lost(account, choices);
     let border = matches!(lost, Lost::From(_) | Lost::Only(_) | Lost::Worst);
     let torn = (border && choices.chance(50)).then(|| torn(choices));
