@@ -7,7 +7,6 @@ use crate::block_device::{BlockDevice, Durability, IoError, IoResult};
 use crate::fault_store::{FaultStore, MemStore};
 use crate::layer::chance;
 use crate::media::Media;
-use crate::range_set::RangeSet;
 use crate::record::{Operation, Recorded};
 use crate::store::{Store, StoreError};
 use crate::volatile::{Fates, Pending};
@@ -149,16 +148,21 @@ impl<M: Media> FaultStore<M> {
         all
     }
 
-    /// Returns the bytes of an image that a loss of power may change now, in order.
+    /// Returns the bytes of an image's device that are not durable now, in order: a loss of power
+    /// may take them back. Nothing is durable by having been written, only by a flush of its own
+    /// device behind it, or by having been written through. A device without a cache has none.
     #[must_use]
     pub fn undurable(&self, image: &ImageName) -> Vec<ByteRange> {
-        let mut set = RangeSet::default();
-        for (name, pending) in self.pending() {
-            if name == *image {
-                set.insert(pending.range);
+        let mut bytes = Vec::new();
+        self.each_device(|name, device| {
+            if name == image
+                && let (_, Some(volatile)) = device.lock().cached()
+            {
+                let set = volatile.undurable();
+                bytes.extend(set.runs(ByteRange::between(0, u64::MAX)));
             }
-        }
-        set.runs(ByteRange::between(0, u64::MAX)).collect()
+        });
+        bytes
     }
 }
 

@@ -26,6 +26,18 @@ impl RangeSet {
         self.0.insert(start, end);
     }
 
+    /// Takes all bytes of `range` out.
+    pub(crate) fn remove(&mut self, range: ByteRange) {
+        while let Some((&start, &end)) = self.0.range(..range.end()).next_back()
+            && end > range.start
+            && !range.is_empty()
+        {
+            self.0.remove(&start);
+            self.insert(ByteRange::between(start, range.start));
+            self.insert(ByteRange::between(range.end(), end));
+        }
+    }
+
     /// Tells whether the byte at `position` is in.
     pub(crate) fn contains(&self, position: u64) -> bool {
         self.runs(ByteRange::new(position, 1)).next().is_some()
@@ -46,6 +58,21 @@ impl RangeSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_taken_out_leaves_both_sides() {
+        let mut set = RangeSet::default();
+        set.insert(ByteRange::new(10, 20));
+        set.insert(ByteRange::new(40, 10));
+        set.remove(ByteRange::new(15, 0));
+        set.remove(ByteRange::new(30, 10));
+        assert_eq!(set.runs(ByteRange::new(0, 100)).count(), 2);
+        set.remove(ByteRange::new(15, 5));
+        set.remove(ByteRange::new(25, 20));
+        let runs: Vec<_> = set.runs(ByteRange::new(0, 100)).collect();
+        let left = [(10, 5), (20, 5), (45, 5)];
+        assert_eq!(runs, left.map(|(start, len)| ByteRange::new(start, len)));
+    }
 
     #[test]
     fn neighbours_merge_and_gaps_stay() {

@@ -57,7 +57,7 @@ pub enum Lost {
     /// header reaches the medium, and nothing of what it points to.
     Worst,
     /// Nothing, but the operations on each image reach it in the opposite order: of what was
-    /// written several times the first remains.
+    /// written several times the first remains. Changes of its size keep their place.
     Reordered,
     /// Each page or sector of each operation by a hash of this number and of its identity.
     Some(u64),

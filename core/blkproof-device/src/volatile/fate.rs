@@ -163,6 +163,9 @@ fn without(cache: Cache, pending: &Pending, lost: impl Iterator<Item = ByteRange
         position = run.end();
     }
     push(&mut kept, ByteRange::between(position, range.end()));
+    if kept == [range] {
+        return Fate::Kept;
+    }
     Fate::Parts {
         kept,
         garbage: Vec::new(),

@@ -6,6 +6,7 @@ use blkproof_spec::{ByteRange, ImageName, IoType, Length, Offset};
 
 use super::{Fate, Pending};
 use crate::block_device::{BlockDevice, Durability, IoResult, StatusKind};
+use crate::range_set::RangeSet;
 
 /// How many bytes are looked at at a time where what stands there is saved.
 const CHUNK: u64 = 1 << 18;
@@ -109,6 +110,20 @@ impl Volatile {
         pending.map(|entry| &entry.pending)
     }
 
+    /// Returns the bytes that a loss of power may change now: those of pending operations that none
+    /// behind them wrote durably.
+    pub(crate) fn undurable(&self) -> RangeSet {
+        let mut set = RangeSet::default();
+        for entry in &self.entries {
+            if entry.durable {
+                set.remove(entry.pending.range);
+            } else {
+                set.insert(entry.pending.range);
+            }
+        }
+        set
+    }
+
     /// Saves what stands in `range`, where that is not zero.
     fn save<D: BlockDevice + ?Sized>(&mut self, disk: &mut D, range: ByteRange) -> IoResult<()> {
         let mut position = range.start;
@@ -154,7 +169,10 @@ impl Volatile {
             let free = &segment[..segment.len() - usize::from(last.is_some())];
             let mut told: Vec<_> = free.iter().zip(fates.by_ref()).collect();
             if reversed {
-                told.reverse();
+                // A write that came before another size must not make the device larger again.
+                for part in told.split_mut(|(entry, _)| entry.pending.kind.is_none()) {
+                    part.reverse();
+                }
             }
             for (entry, fate) in told {
                 self.apply(disk, entry, fate)?;

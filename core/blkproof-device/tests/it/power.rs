@@ -255,6 +255,63 @@ fn a_shrunken_disk_that_grew_again_reads_as_zeroes() {
 }
 
 #[test]
+fn another_size_is_not_reordered_with_what_came_before_it() {
+    let bench = Bench::new(&["a"]);
+    bench.write("a", 20, 4, 2);
+    bench.write("a", 4, 4, 3);
+    bench.write("a", 4, 2, 4);
+    bench.open("a").set_size(Length(8 * 512)).unwrap();
+    bench.cut(Lost::Reordered);
+    assert_eq!(bench.sectors("a"), [1, 1, 1, 1, 3, 3, 3, 3]);
+}
+
+#[test]
+fn what_is_not_durable_now_can_be_asked_for_at_any_time() {
+    let mut bench = Bench::new(&["a", "b"]);
+    let sectors = |start: u64, count: u64| ByteRange::new(start * 512, count * 512);
+    assert_eq!(bench.store.undurable(&image("a")), []);
+    bench.write("a", 2, 2, 2);
+    bench.write("a", 4, 1, 3);
+    bench.write("a", 10, 4, 4);
+    bench.write("b", 0, 1, 5);
+    let undurable = |bench: &Bench| bench.store.undurable(&image("a"));
+    assert_eq!(undurable(&bench), [sectors(2, 3), sectors(10, 4)]);
+    // What is written through is durable, whatever stood there; not what comes behind it.
+    let through = vec![6; 3 * 512];
+    let mut device = bench.open("a");
+    device
+        .write_at(Offset(10 * 512), &through, Durability::Now)
+        .unwrap();
+    assert_eq!(undurable(&bench), [sectors(2, 3), sectors(13, 1)]);
+    bench.write("a", 12, 1, 7);
+    assert_eq!(undurable(&bench), [sectors(2, 3), sectors(12, 2)]);
+    bench.flush("b");
+    assert_eq!(undurable(&bench), [sectors(2, 3), sectors(12, 2)]);
+    bench.flush("a");
+    assert_eq!(undurable(&bench), []);
+    // Without a cache everything is durable at once.
+    bench.store.set_caching(false);
+    bench.write("a", 0, 1, 8);
+    assert_eq!(undurable(&bench), []);
+    bench.store.remove(&image("b")).unwrap();
+    assert_eq!(bench.store.undurable(&image("b")), []);
+}
+
+#[test]
+fn bytes_that_are_not_pending_take_nothing_with_them_on_an_ordered_device() {
+    let bench = Bench::new(&["a"]);
+    bench.write("a", 0, 1, 2);
+    bench.write("a", 1, 1, 2);
+    let cache = Cache {
+        ordered: true,
+        ..Cache::default()
+    };
+    let lost = Lost::These(vec![(image("a"), ByteRange::new(512, 512))]);
+    bench.cut_as(&PowerCut::new(lost), cache);
+    assert_eq!(bench.sectors("a"), ones_but(&[(0, 2)]));
+}
+
+#[test]
 fn a_process_that_is_killed_loses_nothing_it_issued() {
     let bench = Bench::new(&["a"]);
     let mut old = bench.open("a");
