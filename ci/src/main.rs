@@ -13,6 +13,7 @@ mod budget;
 mod check;
 mod digest;
 mod experiments;
+mod nbd_speed;
 mod nightly;
 mod qmp;
 mod smoke;
@@ -37,6 +38,7 @@ enum Verb {
     Smoke(smoke::Args),
     Nightly(nightly::Args),
     Digest(digest::Args),
+    NbdSpeed(nbd_speed::Args),
     Qmp(qmp::Args),
     Experiments(experiments::Args),
 }
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Smoke(args) => smoke::run(&args),
         Verb::Nightly(args) => nightly::run(&args),
         Verb::Digest(args) => digest::run(&args),
+        Verb::NbdSpeed(args) => nbd_speed::run(&args),
         Verb::Qmp(args) => qmp::run(&args),
         Verb::Experiments(args) => experiments::run(&args),
     };

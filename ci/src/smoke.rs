@@ -44,7 +44,7 @@ enum Find {
 }
 
 /// The targets; the runs of each take some seconds.
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     Target {
         name: "scenario",
         runs: 2500,
@@ -68,6 +68,11 @@ const TARGETS: [Target; 7] = [
     Target {
         name: "blkdebug_config",
         runs: 40_000,
+        find: Find::Other,
+    },
+    Target {
+        name: "nbd",
+        runs: 20_000,
         find: Find::Other,
     },
     Target {

@@ -15,10 +15,13 @@ mod blkdebug;
 
 mod image;
 
+mod nbd;
+
 mod target;
 
 pub use blkdebug::blkdebug_config;
 pub use image::qcow2_image;
+pub use nbd::{nbd, nbd_input};
 pub use scenario::{bitmap, bitmap_profile, canary, scenario, transaction, transaction_profile};
 pub use target::Target;
 pub use text::scenario_text;

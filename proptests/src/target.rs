@@ -1,6 +1,8 @@
 //! The targets by name.
 
-use crate::{bitmap, blkdebug_config, canary, qcow2_image, scenario, scenario_text, transaction};
+use crate::{
+    bitmap, blkdebug_config, canary, nbd, qcow2_image, scenario, scenario_text, transaction,
+};
 
 /// A fuzz target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +16,8 @@ pub enum Target {
     BlkdebugConfig,
     /// [`qcow2_image`].
     Qcow2Image,
+    /// [`nbd`].
+    Nbd,
     /// [`bitmap`].
     Bitmap,
     /// [`transaction`].
@@ -24,11 +28,12 @@ pub enum Target {
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Scenario,
         Self::ScenarioText,
         Self::BlkdebugConfig,
         Self::Qcow2Image,
+        Self::Nbd,
         Self::Bitmap,
         Self::Transaction,
         Self::Canary,
@@ -42,6 +47,7 @@ impl Target {
             Self::ScenarioText => "scenario_text",
             Self::BlkdebugConfig => "blkdebug_config",
             Self::Qcow2Image => "qcow2_image",
+            Self::Nbd => "nbd",
             Self::Bitmap => "bitmap",
             Self::Transaction => "transaction",
             Self::Canary => "canary",
@@ -59,6 +65,7 @@ impl Target {
             Self::ScenarioText => scenario_text(bytes),
             Self::BlkdebugConfig => blkdebug_config(bytes),
             Self::Qcow2Image => qcow2_image(bytes),
+            Self::Nbd => nbd(bytes),
             Self::Bitmap => bitmap(bytes),
             Self::Transaction => transaction(bytes),
             Self::Canary => canary(bytes),

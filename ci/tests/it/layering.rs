@@ -8,11 +8,12 @@ use crate::repository::{Token, files, packages, root, shown, tokens};
 
 /// Each crate with all the crates of this repository that it may depend on, for whatever purpose.
 /// An edge that is not in core/ARCHITECTURE.md must not be here either.
-const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
     ("blkproof-spec", &[]),
     ("blkproof-device", &["blkproof-spec"]),
     ("blkproof", &["blkproof-spec", "blkproof-device"]),
     ("blkproof-qcow2", &["blkproof-spec", "blkproof-device"]),
+    ("blkproof-qemu", &["blkproof-spec", "blkproof-device"]),
     (
         "blkproof-engine",
         &[
@@ -29,6 +30,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
             "blkproof-device",
             "blkproof-qcow2",
             "blkproof-engine",
+            "blkproof-qemu",
             "blkproof",
         ],
     ),
@@ -39,6 +41,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
             "blkproof-device",
             "blkproof-qcow2",
             "blkproof-engine",
+            "blkproof-qemu",
             "blkproof",
         ],
     ),

@@ -32,11 +32,12 @@ impl Finding {
 }
 
 /// The crates whose every run must be the same: no clock, no threads, no chance, no environment.
-const DETERMINISTIC: [&str; 5] = [
+const DETERMINISTIC: [&str; 6] = [
     "core/blkproof-spec/src",
     "core/blkproof-device/src",
     "core/blkproof-qcow2/src",
     "core/blkproof-engine/src",
+    "core/blkproof-qemu/src",
     "core/blkproof/src",
 ];
 

@@ -61,6 +61,7 @@ pub use mem_disk::MemDisk;
 pub use meter::Overrun;
 pub use parcel::{Load, Parcel};
 pub use pool::{PAGE, Pool};
+pub use range_set::RangeSet;
 pub use record::{Operation, Recorded};
 pub use store::{Store, StoreError};
 pub use trace::{Counters, TraceEntry, Traced};

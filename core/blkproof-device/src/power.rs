@@ -133,6 +133,18 @@ impl<M: Media> FaultStore<M> {
         Ok(())
     }
 
+    /// Has every cache that holds more than `limit` bytes write all of it to its medium, as a cache
+    /// does that is full: nothing of it is lost any more.
+    pub fn destage(&self, limit: u64) {
+        self.each_device(|_, device| {
+            if let (_, Some(volatile)) = device.lock().cached()
+                && volatile.held() > limit
+            {
+                volatile.clear();
+            }
+        });
+    }
+
     /// Returns every operation that is not durable now, with its image, in the order in which they
     /// were issued.
     #[must_use]

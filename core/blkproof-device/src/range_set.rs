@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use blkproof_spec::ByteRange;
 
 /// A set of bytes that lie in runs.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct RangeSet(BTreeMap<u64, u64>);
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct RangeSet(BTreeMap<u64, u64>);
 
 impl RangeSet {
     /// Adds all bytes of `range`.
-    pub(crate) fn insert(&mut self, range: ByteRange) {
+    pub fn insert(&mut self, range: ByteRange) {
         if range.is_empty() {
             return;
         }
@@ -27,7 +27,7 @@ impl RangeSet {
     }
 
     /// Takes all bytes of `range` out.
-    pub(crate) fn remove(&mut self, range: ByteRange) {
+    pub fn remove(&mut self, range: ByteRange) {
         while let Some((&start, &end)) = self.0.range(..range.end()).next_back()
             && end > range.start
             && !range.is_empty()
@@ -38,13 +38,20 @@ impl RangeSet {
         }
     }
 
+    /// Returns how many bytes are in.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|(start, end)| end - start).sum()
+    }
+
     /// Tells whether the byte at `position` is in.
-    pub(crate) fn contains(&self, position: u64) -> bool {
+    #[must_use]
+    pub fn contains(&self, position: u64) -> bool {
         self.runs(ByteRange::new(position, 1)).next().is_some()
     }
 
     /// Returns the runs that are in, clipped to `range`, in order.
-    pub(crate) fn runs(&self, range: ByteRange) -> impl Iterator<Item = ByteRange> + '_ {
+    pub fn runs(&self, range: ByteRange) -> impl Iterator<Item = ByteRange> + '_ {
         let before = self.0.range(..range.start).next_back();
         let within = self.0.range(range.start..range.end().max(range.start));
         before
@@ -72,6 +79,7 @@ mod tests {
         let runs: Vec<_> = set.runs(ByteRange::new(0, 100)).collect();
         let left = [(10, 5), (20, 5), (45, 5)];
         assert_eq!(runs, left.map(|(start, len)| ByteRange::new(start, len)));
+        assert_eq!(set.total(), 15);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, IoType, Length, Place};
 
 use crate::block_device::IoError;
+use crate::fault_store::FaultStore;
+use crate::media::Media;
 
 /// Something that happened at a device.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,5 +59,14 @@ impl Counters {
     #[must_use]
     pub fn of(&self, kind: IoType) -> u64 {
         self.0[kind as usize]
+    }
+}
+
+impl<M: Media> FaultStore<M> {
+    /// Forgets the oldest of the rules' doings, but for this many: for stores that run so long that
+    /// nobody asks for them.
+    pub fn trim_ledger(&self, kept: usize) {
+        let ledger = &mut self.desk().lock().ledger;
+        ledger.drain(..ledger.len().saturating_sub(kept));
     }
 }

@@ -97,6 +97,11 @@ impl Volatile {
         }
     }
 
+    /// Returns how many bytes it holds of what operations put down and of what stood there.
+    pub(crate) fn held(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Takes in that everything is durable.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();

@@ -101,6 +101,20 @@ fn ones_but(changes: &[(usize, u8)]) -> Vec<u8> {
 }
 
 #[test]
+fn a_cache_that_is_full_makes_all_of_it_durable() {
+    let bench = Bench::new(&["a", "b"]);
+    bench.write("a", 0, 4, 2);
+    bench.write("b", 0, 1, 2);
+    // What is written and what stood there: 4 KiB of one, 1 KiB of the other.
+    bench.store.destage(4096);
+    assert_eq!(bench.store.pending().len(), 2);
+    bench.store.destage(2048);
+    let left: Vec<_> = bench.store.pending();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].0, image("b"));
+}
+
+#[test]
 fn what_was_flushed_stays_and_the_rest_goes() {
     let bench = Bench::new(&["a"]);
     bench.write("a", 3, 1, 2);

@@ -25,6 +25,7 @@ pub(super) fn of(target: Target) -> Vec<(String, Vec<u8>)> {
             .collect(),
         Target::BlkdebugConfig => configurations(),
         Target::Qcow2Image => images(),
+        Target::Nbd => conversations(),
         // It has to find its bug without help.
         _ => Vec::new(),
     }
@@ -64,6 +65,87 @@ fn has_bitmap_commands(scenario: &Scenario) -> bool {
         .filter(|step| matches!(step.action, Action::Bitmap(_)))
         .count()
         > 1
+}
+
+/// What clients of the NBD server send: negotiations of every kind, and requests of every kind.
+fn conversations() -> Vec<(String, Vec<u8>)> {
+    let query = b"\0\0\0\0\0\0\0\x01\0\0\0\x05qemu:";
+    let negotiation = [
+        b"\0\0\0\x03".to_vec(),
+        option(5, b""),
+        option(3, b""),
+        option(8, b""),
+        option(9, &[0; 8]),
+        option(9, query),
+        option(6, b"\0\0\0\x05disk0\0\x03\0\x01\0\x02\0\x03"),
+        option(10, b"\0\0\0\0\0\0\0\x01\0\0\0\x0fbase:allocation"),
+        option(7, b"\0\0\0\x05disk1\0\0"),
+        option(7, b"\0\0\0\x05disk0\0\x01\0\x03"),
+        request(7, 0, 0, 65536, b""),
+    ];
+    let old = [
+        b"\0\0\0\x01".to_vec(),
+        option(1, b"disk0"),
+        request(1, 0, 10, 4, b"data"),
+        request(0, 0, 0, 4096, b""),
+        request(2, 0, 0, 0, b""),
+    ];
+    let parts: [(&str, bool, Vec<u8>); 3] = [
+        ("negotiation", false, negotiation.concat()),
+        ("old", false, old.concat()),
+        ("requests", true, requests()),
+    ];
+    let named = parts.iter().map(|(name, negotiated, bytes)| {
+        let input = proptests::nbd_input(*negotiated, bytes);
+        ((*name).to_owned(), input)
+    });
+    named.collect()
+}
+
+/// An option as a client of the NBD server sends it.
+fn option(option: u32, data: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(data.len()).expect("little data");
+    [
+        b"IHAVEOPT",
+        &option.to_be_bytes()[..],
+        &len.to_be_bytes(),
+        data,
+    ]
+    .concat()
+}
+
+/// A request as a client of the NBD server sends it.
+fn request(command: u16, flags: u16, offset: u64, len: u32, data: &[u8]) -> Vec<u8> {
+    let cookie = (u64::from(command) << 32) + offset;
+    let mut bytes = b"\x25\x60\x95\x13".to_vec();
+    bytes.extend(flags.to_be_bytes());
+    bytes.extend(command.to_be_bytes());
+    bytes.extend(cookie.to_be_bytes());
+    bytes.extend(offset.to_be_bytes());
+    bytes.extend(len.to_be_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+/// Requests of every kind, good ones and others.
+fn requests() -> Vec<u8> {
+    let requests = [
+        request(1, 1, 4090, 13, b"across a page"),
+        request(0, 4, 4000, 200, b""),
+        request(7, 0, 0, 65536, b""),
+        request(6, 2, 0, 8192, b""),
+        request(6, 16, 60000, 5536, b""),
+        request(4, 1, 4096, 4096, b""),
+        request(7, 8, 0, 65536, b""),
+        request(3, 0, 0, 0, b""),
+        request(5, 0, 0, 1, b""),
+        request(8, 0, 70000, 0, b""),
+        request(1, 0, 69999, 1, b"x"),
+        request(8, 0, 5000, 0, b""),
+        request(0, 0, 4999, 2, b""),
+        request(7, 0, 0, 5000, b""),
+    ];
+    requests.concat()
 }
 
 /// The programs of the scenarios' faults, as far as a file can say them, and what only a file can
