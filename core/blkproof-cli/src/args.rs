@@ -1,6 +1,10 @@
 //! The arguments, as they are typed.
 
 mod corpus;
+#[cfg(unix)]
+mod judge_tool;
+#[cfg(unix)]
+mod serve;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +16,10 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use corpus::{
     CorpusArgs, CorpusCommand, ExportArgs, ImportArgs, MinimiseArgs, PathsArgs,
 };
+#[cfg(unix)]
+pub(crate) use judge_tool::{JudgeToolArgs, Only};
+#[cfg(unix)]
+pub(crate) use serve::{CacheMode, NbdArgs, ServeArgs, ServeCommand};
 pub(crate) use values::{
     BugName, Cases, Color, Jobs, ProfileName, Runs, Seconds, Seed, StrikeName,
 };
@@ -99,6 +107,22 @@ pub(crate) enum Command {
     /// Look after folders of scenario files, and exchange them with fuzzers.
     #[command(after_help = CORPUS_EXAMPLE)]
     Corpus(CorpusArgs),
+    /// Put a backup tool between two disks that break, and judge what arrives.
+    ///
+    /// The tool is run again and again: each time with one more request of its failing, at the
+    /// disk that it reads (the source) or the one that it writes (the target), until there is none
+    /// left. Each time it has to fail, with an exit code that is not 0, or the target has to hold
+    /// what the source holds. A tool that swallows an error and says that all is well is caught.
+    ///
+    /// The disks are NBD exports, whose URIs the tool finds in its environment (BLKPROOF_SOURCE,
+    /// BLKPROOF_TARGET) and in place of {source} and {target} in its arguments.
+    #[cfg(unix)]
+    #[command(after_help = JUDGE_TOOL_EXAMPLE)]
+    JudgeTool(Box<JudgeToolArgs>),
+    /// Serve disks that break on request to other programs.
+    #[cfg(unix)]
+    #[command(after_help = SERVE_EXAMPLE)]
+    Serve(ServeArgs),
     /// List the properties that a backup engine is held to, a sentence each.
     #[command(after_help = PROPERTIES_EXAMPLE)]
     Properties,
@@ -138,6 +162,16 @@ Example:
 const CORPUS_EXAMPLE: &str = "\
 Example:
   blkproof corpus import fuzz/artifacts/scenario/crash-2f2c1a";
+
+#[cfg(unix)]
+const JUDGE_TOOL_EXAMPLE: &str = "\
+Example:
+  blkproof judge-tool --durable -- nbdcopy --flush {source} {target}";
+
+#[cfg(unix)]
+const SERVE_EXAMPLE: &str = "\
+Example:
+  blkproof serve nbd --size 64M --socket disk0.sock --control disk0.ctl";
 
 const PROPERTIES_EXAMPLE: &str = "\
 Example:

@@ -45,6 +45,10 @@ pub(crate) enum Error {
     State { path: PathBuf, refused: Refused },
     /// Signals cannot be caught.
     Signals(io::Error),
+    /// Nobody can listen here.
+    Listen { at: String, source: io::Error },
+    /// An argument or a file says something that cannot be.
+    Unusable { what: String, why: String },
 }
 
 /// Why a campaign cannot go on from the state that is there.
@@ -78,9 +82,11 @@ impl Error {
     /// Returns how the program ends with this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Output(_) | Self::Unwritable { .. } | Self::InUse { .. } | Self::Signals(_) => {
-                Exit::Environment
-            }
+            Self::Output(_)
+            | Self::Unwritable { .. }
+            | Self::InUse { .. }
+            | Self::Signals(_)
+            | Self::Listen { .. } => Exit::Environment,
             Self::Unreadable { .. }
             | Self::Corpus(_)
             | Self::NotAFolder { .. }
@@ -88,6 +94,7 @@ impl Error {
             | Self::SameName { .. }
             | Self::FailsOtherwise { .. }
             | Self::NothingToResume { .. }
+            | Self::Unusable { .. }
             | Self::State { .. } => Exit::Input,
         }
     }
@@ -107,6 +114,9 @@ impl Error {
             Self::SameName { .. } => Some("export them to folders of their own, or rename one"),
             Self::NotAFolder { .. } => Some("name a folder; it is made when it is needed"),
             Self::InUse { .. } => Some("each campaign needs an --out folder of its own"),
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Some("end the program that listens there, or name another place")
+            }
             Self::NothingToResume { .. } => Some("without --resume, a campaign begins anew"),
             Self::State { refused, .. } => Some(refused.hint()),
             _ => None,
@@ -174,6 +184,8 @@ impl fmt::Display for Error {
             }
             Self::State { path, refused } => write!(f, "{}: {refused}", path.display()),
             Self::Signals(source) => write!(f, "cannot listen to signals: {source}"),
+            Self::Listen { at, source } => write!(f, "cannot listen on {at}: {source}"),
+            Self::Unusable { what, why } => write!(f, "{what}: {why}"),
         }
     }
 }
@@ -218,6 +230,7 @@ impl core::error::Error for Error {
         match self {
             Self::Output(source)
             | Self::Signals(source)
+            | Self::Listen { source, .. }
             | Self::Unreadable { source, .. }
             | Self::Unwritable { source, .. } => Some(source),
             Self::Corpus(error) => error.source(),
@@ -227,6 +240,7 @@ impl core::error::Error for Error {
             | Self::FailsOtherwise { .. }
             | Self::InUse { .. }
             | Self::NothingToResume { .. }
+            | Self::Unusable { .. }
             | Self::State { .. } => None,
         }
     }

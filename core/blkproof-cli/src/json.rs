@@ -6,10 +6,15 @@ mod corpus;
 
 mod failure;
 
+#[cfg(unix)]
+mod judged;
+
 mod shrunk;
 
 pub(crate) use corpus::{Checked, Exported, Imported, Minimised};
 pub(crate) use failure::{Case, Failure};
+#[cfg(unix)]
+pub(crate) use judged::{Struck, ToolJudged};
 pub(crate) use shrunk::{Explained, Part, Shrunk};
 
 use std::collections::BTreeMap;
@@ -55,10 +60,31 @@ pub(crate) enum Record<'a> {
     Imported(Imported<'a>),
     /// A scenario file that became an input for a fuzzer.
     Exported(Exported<'a>),
+    /// A request of a tool that was struck.
+    #[cfg(unix)]
+    Struck(Struck<'a>),
+    /// What judging a tool comes to.
+    #[cfg(unix)]
+    ToolJudged(ToolJudged),
+    /// A disk that is served to other programs.
+    #[cfg(unix)]
+    Serving(Serving<'a>),
     /// What the cases of a run reached.
     Coverage(Coverage),
     /// What a run comes to.
     Summary(Box<Summary>),
+}
+
+/// A disk that is served to other programs.
+#[cfg(unix)]
+#[derive(Debug, Serialize)]
+pub(crate) struct Serving<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) size: u64,
+    /// Where clients reach it.
+    pub(crate) uris: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) control: Option<String>,
 }
 
 /// A property that engines are held to.

@@ -44,6 +44,12 @@ mod format;
 
 mod corpus;
 
+#[cfg(unix)]
+mod serve;
+
+#[cfg(unix)]
+mod judge_tool;
+
 mod properties;
 
 mod completions;
@@ -82,6 +88,10 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<Exit, Error> {
         Command::Explain(args) => explain::run(&args, ui),
         Command::Fmt(args) => format::run(&args, ui),
         Command::Corpus(args) => corpus::run(&args, ui),
+        #[cfg(unix)]
+        Command::JudgeTool(args) => judge_tool::run(&args, ui),
+        #[cfg(unix)]
+        Command::Serve(args) => serve::run(&args, ui),
         Command::Properties => properties::run(ui),
         Command::Completions(args) => completions::run(&args, ui),
     }

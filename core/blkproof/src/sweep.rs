@@ -105,7 +105,9 @@ pub struct Position {
 }
 
 impl Position {
-    fn rule(&self) -> FaultRule {
+    /// Returns the rule that strikes the request.
+    #[must_use]
+    pub fn rule(&self) -> FaultRule {
         let when = match self.strike {
             Strike::Persistent => When::From(self.number),
             _ => When::Nth(self.number),

@@ -216,6 +216,11 @@ impl BugName {
 pub(crate) struct StrikeName(pub(crate) Strike);
 
 impl StrikeName {
+    /// Returns the one of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Strike::from_name(name).map(Self)
+    }
+
     /// Takes a name; an unknown one is answered with those that there are.
     pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
         PossibleValuesParser::new(Strike::ALL.map(Strike::name))

@@ -10,6 +10,12 @@ mod format;
 
 mod readme;
 
+#[cfg(unix)]
+mod judge_tool;
+
+#[cfg(unix)]
+mod nbd;
+
 mod replay;
 
 mod full;
