@@ -54,6 +54,8 @@ enum Part {
     Bugs,
     /// The same seed comes to the same digest, in two runs, in debug and release builds.
     Digest,
+    /// Nothing takes much longer than it did, beside something else in the same run.
+    Ratios,
 }
 
 /// One cargo call; warnings are denied through the environment where no argument can do it.
@@ -170,6 +172,15 @@ impl Part {
             Self::Smoke => plain(&["run", "--package", "ci", "--", "smoke"]),
             Self::Exhaustive => program(&["sweep", "--exhaustive"]),
             Self::Digest => plain(&["run", "--package", "ci", "--", "digest"]),
+            Self::Ratios => plain(&[
+                "bench",
+                "--profile",
+                "release",
+                "--package",
+                "proptests",
+                "--bench",
+                "ratios",
+            ]),
             Self::Bugs => program(&["bugs", "--seeds", "3"]),
         }
     }
