@@ -29,6 +29,8 @@ pub mod sweep;
 mod case;
 
 pub mod exhaustive;
+
+pub mod format;
 #[cfg(any(feature = "arbitrary", feature = "proptest", feature = "quickcheck"))]
 pub mod front;
 

@@ -22,7 +22,7 @@ pub(crate) mod links;
 
 mod rounds;
 
-mod search;
+pub(crate) mod search;
 
 mod shape;
 
@@ -70,7 +70,7 @@ struct Current {
     links: Links,
     /// The node of the step that failed, which stays.
     stays: Option<usize>,
-    search: Search,
+    search: Search<edit::Edit>,
 }
 
 impl Shrink {
@@ -229,7 +229,7 @@ impl Current {
 }
 
 /// Returns a number by which a scenario is known again within a run.
-fn digest(scenario: &Scenario) -> u64 {
+pub(crate) fn digest(scenario: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     scenario.hash(&mut hasher);
     hasher.finish()

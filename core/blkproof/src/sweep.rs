@@ -217,6 +217,43 @@ pub fn sweep_place(
     mut each: impl FnMut(Swept<'_>) -> bool,
 ) -> Tally {
     let mut struck = unstated(scenario.clone());
+    sweep_positions(place, strikes, &mut |position| {
+        let rule = position.rule();
+        struck.setup.rules.push(rule.clone());
+        let outcome = run(&struck);
+        let came = (!outcome.counts().idle_rules.contains(&rule)).then(|| {
+            let (came, failure) = match &outcome {
+                Outcome::Held(_) => (Came::Held, None),
+                Outcome::NotJudged(..) => (Came::NotJudged, None),
+                Outcome::Failed(failure) => (Came::Failed, Some(&**failure)),
+            };
+            let goes_on = each(Swept {
+                position,
+                scenario: &struck,
+                failure,
+            });
+            (came, goes_on)
+        });
+        struck.setup.rules.pop();
+        came
+    })
+}
+
+/// What came of a position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Came {
+    Held,
+    Failed,
+    NotJudged,
+}
+
+/// Goes through the positions at one place: `try_one` says what came of a position and whether to
+/// go on, or nothing where no request was struck.
+pub(crate) fn sweep_positions(
+    place: &Place,
+    strikes: &[Strike],
+    try_one: &mut dyn FnMut(&Position) -> Option<(Came, bool)>,
+) -> Tally {
     let mut tally = Tally::whole();
     for &kind in IoType::ALL {
         for &strike in strikes.iter().filter(|strike| strike.suits(kind)) {
@@ -226,20 +263,11 @@ pub fn sweep_place(
                 strike,
                 number: 1,
             };
-            loop {
-                let rule = position.rule();
-                struck.setup.rules.push(rule.clone());
-                let outcome = run(&struck);
-                let struck_none = outcome.counts().idle_rules.contains(&rule);
-                if !struck_none {
-                    tally.complete &= tally.take(&position, &struck, &outcome, &mut each);
-                }
-                struck.setup.rules.pop();
+            while let Some((came, goes_on)) = try_one(&position) {
+                tally.take(kind, came);
+                tally.complete &= goes_on;
                 if !tally.complete {
                     return tally;
-                }
-                if struck_none {
-                    break;
                 }
                 position.number += 1;
             }
@@ -253,34 +281,13 @@ pub fn sweep_place(
 }
 
 impl Tally {
-    /// Counts a position and tells `each` of it; returns whether to go on.
-    fn take(
-        &mut self,
-        position: &Position,
-        scenario: &Scenario,
-        outcome: &Outcome,
-        each: &mut impl FnMut(Swept<'_>) -> bool,
-    ) -> bool {
-        self.positions[position.kind as usize] += 1;
-        let failure = match outcome {
-            Outcome::Held(_) => {
-                self.held += 1;
-                None
-            }
-            Outcome::NotJudged(..) => {
-                self.not_judged += 1;
-                None
-            }
-            Outcome::Failed(failure) => {
-                self.failed += 1;
-                Some(&**failure)
-            }
-        };
-        each(Swept {
-            position,
-            scenario,
-            failure,
-        })
+    fn take(&mut self, kind: IoType, came: Came) {
+        self.positions[kind as usize] += 1;
+        match came {
+            Came::Held => self.held += 1,
+            Came::Failed => self.failed += 1,
+            Came::NotJudged => self.not_judged += 1,
+        }
     }
 }
 

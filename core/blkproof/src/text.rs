@@ -5,21 +5,21 @@
 //! [`Document`] is a scenario together with the lines it stood on: it knows which line a step is
 //! on, and prints the text in canonical form with its comments.
 
-mod diagnostic;
+pub(crate) mod diagnostic;
 
-mod lex;
+pub(crate) mod lex;
 
-mod table;
+pub(crate) mod table;
 
-mod value;
+pub(crate) mod value;
 
-mod args;
+pub(crate) mod args;
 
 mod document;
 
-mod parse;
+pub(crate) mod parse;
 
-mod print;
+pub(crate) mod print;
 
 use blkproof_spec::Scenario;
 

@@ -9,6 +9,7 @@ use blkproof_spec::step::{
 use blkproof_spec::{At, ByteRange, DiskSetup, FaultRule, ImageName, Length, Scenario, Step};
 
 use super::links::{Links, Node, Part};
+use super::search::Rivalry;
 
 /// Something that may be taken out or made simpler; all of it or nothing.
 #[derive(Clone, Default, Debug)]
@@ -44,6 +45,12 @@ pub(super) enum Change {
     Range(ByteRange),
     /// A step says this of its answer.
     Expect(Expect),
+}
+
+impl Rivalry for Edit {
+    fn rival(&self) -> Option<usize> {
+        self.rival
+    }
 }
 
 impl Edit {

@@ -50,7 +50,7 @@ pub(super) fn search(
     scenario: &Scenario,
     links: &Links,
     hint: Option<&Failure>,
-) -> Search {
+) -> Search<Edit> {
     let failing = hint.and_then(|failure| hint::failing(failure, scenario));
     match round {
         Round::Slice => slice(scenario, links, hint),
@@ -65,7 +65,7 @@ pub(super) fn search(
 
 /// Leaves only what the failure seems to be about, in ever wider guesses; and has the steps say
 /// nothing of their answers, so that none stops the run before the failure comes.
-fn slice(scenario: &Scenario, links: &Links, hint: Option<&Failure>) -> Search {
+fn slice(scenario: &Scenario, links: &Links, hint: Option<&Failure>) -> Search<Edit> {
     let Some(failure) = hint else {
         return Search::all(unstated(scenario, None));
     };
@@ -127,7 +127,7 @@ fn unstated(scenario: &Scenario, failing: Option<usize>) -> Vec<Edit> {
 }
 
 /// Takes out everything that the step that failed can be without.
-fn parts(links: &Links, failing: Option<usize>) -> Search {
+fn parts(links: &Links, failing: Option<usize>) -> Search<Edit> {
     let mut fixed = vec![false; links.nodes.len()];
     if let Some(node) = failing.and_then(|index| links.step(index)) {
         fixed[node] = true;

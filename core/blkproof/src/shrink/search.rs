@@ -5,21 +5,25 @@
 //! the group that was bad: the shrinker, which never tries a candidate twice, knows that without
 //! running it.
 
-use super::edit::Edit;
-
 /// Edits that are tried together.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(crate) struct Group {
     /// The indices of the edits.
-    pub(super) edits: Vec<usize>,
+    pub(crate) edits: Vec<usize>,
     /// Whether its halves are tried where it is no good.
-    pub(super) halve: bool,
+    pub(crate) halve: bool,
+}
+
+/// Something that makes a scenario smaller or simpler.
+pub(crate) trait Rivalry {
+    /// Where several edits have the same number here, at most one of them is applied.
+    fn rival(&self) -> Option<usize>;
 }
 
 /// A search over the edits of one scenario.
 #[derive(Debug)]
-pub(super) struct Search {
-    edits: Vec<Edit>,
+pub(crate) struct Search<E> {
+    edits: Vec<E>,
     taken: Vec<bool>,
     /// Which edits may still be tried.
     open: Vec<bool>,
@@ -28,9 +32,9 @@ pub(super) struct Search {
     current: Option<Group>,
 }
 
-impl Search {
+impl<E: Rivalry> Search<E> {
     /// Starts a search; the groups are tried in their order.
-    pub(super) fn new(edits: Vec<Edit>, mut groups: Vec<Group>) -> Self {
+    pub(crate) fn new(edits: Vec<E>, mut groups: Vec<Group>) -> Self {
         groups.reverse();
         Self {
             taken: vec![false; edits.len()],
@@ -42,7 +46,7 @@ impl Search {
     }
 
     /// Starts a search that tries everything at once first.
-    pub(super) fn all(edits: Vec<Edit>) -> Self {
+    pub(crate) fn all(edits: Vec<E>) -> Self {
         let all = Group {
             edits: (0..edits.len()).collect(),
             halve: true,
@@ -51,7 +55,7 @@ impl Search {
     }
 
     /// Starts a search that tries each edit by itself.
-    pub(super) fn each(edits: Vec<Edit>) -> Self {
+    pub(crate) fn each(edits: Vec<E>) -> Self {
         let single = |edit| Group {
             edits: vec![edit],
             halve: false,
@@ -61,7 +65,7 @@ impl Search {
     }
 
     /// Goes to the next group of which something is left to try.
-    pub(super) fn advance(&mut self) -> bool {
+    pub(crate) fn advance(&mut self) -> bool {
         while let Some(mut group) = self.groups.pop() {
             group.edits.retain(|edit| self.open[*edit]);
             if !group.edits.is_empty() {
@@ -73,7 +77,7 @@ impl Search {
     }
 
     /// Returns the edits to apply: those found to be good, and those of the current group.
-    pub(super) fn to_apply(&self) -> impl Iterator<Item = &Edit> + Clone {
+    pub(crate) fn to_apply(&self) -> impl Iterator<Item = &E> + Clone {
         let current = self.current.as_ref().map(|group| group.edits.as_slice());
         let taken = self.taken.iter().enumerate();
         let taken = taken.filter_map(|(index, taken)| taken.then_some(index));
@@ -82,7 +86,7 @@ impl Search {
     }
 
     /// Takes in whether the current group was good.
-    pub(super) fn report(&mut self, good: bool) {
+    pub(crate) fn report(&mut self, good: bool) {
         let Some(mut group) = self.current.take() else {
             return;
         };
@@ -102,9 +106,9 @@ impl Search {
     /// Tries an edit and its rivals no more.
     fn close(&mut self, edit: usize) {
         self.open[edit] = false;
-        let rival = self.edits[edit].rival;
+        let rival = self.edits[edit].rival();
         for (other, open) in self.edits.iter().zip(&mut self.open) {
-            *open &= rival.is_none() || other.rival != rival;
+            *open &= rival.is_none() || other.rival() != rival;
         }
     }
 }

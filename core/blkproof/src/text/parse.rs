@@ -2,10 +2,10 @@
 
 mod backup;
 mod check;
-mod fault;
-mod power;
-mod setup;
-mod step;
+pub(crate) mod fault;
+pub(crate) mod power;
+pub(crate) mod setup;
+pub(crate) mod step;
 
 use blkproof_spec::Scenario;
 use blkproof_spec::step::{Action, CompletionMode, Expect, Step, TransactionAction};
@@ -17,36 +17,54 @@ use super::lex::{Lexed, Value, lex};
 use super::{MAX_GROUP, MAX_LINE, MAX_STEPS, MAX_TEXT, VERSION};
 
 /// What parsing one line gives.
-pub(super) type Parsed<T> = Result<T, Problem>;
+pub(crate) type Parsed<T> = Result<T, Problem>;
 
 /// Parses a text of any bytes.
 pub(super) fn parse(text: &[u8]) -> Result<Document, Diagnostics> {
+    let text = checked(text)?;
+    let mut parser = Parser::new();
+    for place in lines(text) {
+        if !parser.line(place) {
+            break;
+        }
+    }
+    parser.finish(text)
+}
+
+/// Takes any bytes for a text, if it is one and not too long.
+pub(crate) fn checked(text: &[u8]) -> Result<&str, Diagnostics> {
     if text.len() > MAX_TEXT {
         let problem = Problem::at_end(0, format!("at most {MAX_TEXT} bytes"))
             .found(format!("a text of {} bytes", text.len()));
         return Err(only(problem.on(1, "", 0)));
     }
-    let text = match core::str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => return Err(only(not_text(text, error.valid_up_to()))),
-    };
-    let mut parser = Parser::new();
-    let mut start = 0;
-    for (index, raw) in text.split('\n').enumerate() {
-        let line = raw.strip_suffix('\r').unwrap_or(raw);
-        let place = Place {
+    core::str::from_utf8(text).map_err(|error| only(not_text(text, error.valid_up_to())))
+}
+
+/// Takes a text apart into lines.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = Place<'_>> {
+    let mut next = 0;
+    let all = text.split('\n').enumerate().map(move |(index, raw)| {
+        let start = next;
+        next += raw.len() + 1;
+        Place {
             number: u32::try_from(index + 1).unwrap_or(u32::MAX),
-            text: line,
+            text: raw.strip_suffix('\r').unwrap_or(raw),
             start,
-        };
-        // The text behind the last newline is a line only if something stands there.
-        let is_rest = start + raw.len() == text.len() && line.is_empty();
-        if !is_rest && !parser.line(place) {
-            break;
         }
-        start += raw.len() + 1;
+    });
+    // The text behind the last newline is a line only if something stands there.
+    let len = text.len();
+    all.filter(move |place| place.start + place.text.len() != len || !place.text.is_empty())
+}
+
+/// Refuses a line that is too long.
+pub(crate) fn check_length(line: &str) -> Parsed<()> {
+    if line.len() > MAX_LINE {
+        return Err(Problem::at_end(0, format!("at most {MAX_LINE} bytes"))
+            .found(format!("a line of {} bytes", line.len())));
     }
-    parser.finish(text)
+    Ok(())
 }
 
 /// Parses what can be parsed: lines that are wrong are left out, a transaction that does not end
@@ -99,10 +117,10 @@ fn not_text(bytes: &[u8], valid: usize) -> Diagnostic {
 
 /// A line and where it stands.
 #[derive(Clone, Copy, Debug)]
-struct Place<'a> {
-    number: u32,
-    text: &'a str,
-    start: usize,
+pub(crate) struct Place<'a> {
+    pub(crate) number: u32,
+    pub(crate) text: &'a str,
+    pub(crate) start: usize,
 }
 
 /// A transaction whose end has not come yet.
@@ -161,10 +179,7 @@ impl Parser {
     }
 
     fn statement(&mut self, place: Place<'_>) -> Parsed<Line> {
-        if place.text.len() > MAX_LINE {
-            return Err(Problem::at_end(0, format!("at most {MAX_LINE} bytes"))
-                .found(format!("a line of {} bytes", place.text.len())));
-        }
+        check_length(place.text)?;
         let title = self.header.then(|| setup::title(place.text)).flatten();
         let (what, comment) = match title {
             Some(title) => (self.title(title)?, None),

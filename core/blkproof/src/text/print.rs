@@ -1,10 +1,10 @@
 //! The printer: every value in its one canonical form.
 
 mod check;
-mod fault;
-mod power;
+pub(crate) mod fault;
+pub(crate) mod power;
 mod step;
-mod words;
+pub(crate) mod words;
 
 use blkproof_spec::step::{Action, Step};
 use blkproof_spec::{DiscardMode, FaultRule, Geometry, Limits, StatedOutcome};
@@ -108,7 +108,7 @@ fn statement(document: &Document, line: &Line) -> String {
     out.into_string()
 }
 
-fn title(out: &mut Words, title: &str) {
+pub(crate) fn title(out: &mut Words, title: &str) {
     let is_plain = !title.is_empty()
         && !title.starts_with(['"', ' '])
         && !title.ends_with(' ')

@@ -4,6 +4,7 @@ mod case;
 mod check;
 mod corpus;
 mod engines;
+mod format_text;
 mod report;
 mod run;
 mod shrink;

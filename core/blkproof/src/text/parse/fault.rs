@@ -28,7 +28,7 @@ const KINDS: [&str; 14] = [
 ];
 
 /// Reads a rule behind its first word: the place, the kind, and what belongs to it.
-pub(super) fn rule(args: &mut Args<'_>) -> Parsed<FaultRule> {
+pub(crate) fn rule(args: &mut Args<'_>) -> Parsed<FaultRule> {
     let expected = "a place of faults: drive0.file below the format, drive0 above it";
     let place = args.take(expected)?.place()?;
     let kind = args.take("a fault, such as inject-error")?;

@@ -13,11 +13,11 @@ const LOST: &str = "what is lost: all, none, from(N), only(N), worst, reordered,
     these(IMAGE:START+LEN,...)";
 
 /// Reads when something strikes.
-pub(super) fn moment(args: &mut Args<'_>) -> Parsed<Option<Moment>> {
+pub(crate) fn moment(args: &mut Args<'_>) -> Parsed<Option<Moment>> {
     args.parsed("at", |value| counted(value).map(Moment))
 }
 
-pub(super) fn cut(args: &mut Args<'_>) -> Parsed<PowerCut> {
+pub(crate) fn cut(args: &mut Args<'_>) -> Parsed<PowerCut> {
     let lost = args.required("lost", lost)?;
     let torn = match args.parsed("torn", kept)? {
         None => None,

@@ -36,7 +36,7 @@ pub(super) struct Seen {
 }
 
 /// Returns the title if `line` is the line of the title: all that follows, as it stands.
-pub(super) fn title(line: &str) -> Option<Value<'_>> {
+pub(crate) fn title(line: &str) -> Option<Value<'_>> {
     let blank = [' ', '\t'];
     let start = line.len() - line.trim_start_matches(blank).len();
     let rest = line[start..].strip_prefix("title")?;
@@ -59,15 +59,7 @@ impl Parser {
                 .problem("no title here")
                 .help("what is set up stands before the first step"));
         }
-        let text = if title.text.starts_with('"') {
-            quoted_title(title)?
-        } else {
-            title.text.to_owned()
-        };
-        if title.text.is_empty() {
-            return Err(title.problem("a sentence that says what the scenario proves"));
-        }
-        self.scenario.title = Some(text.into_boxed_str());
+        self.scenario.title = Some(title_text(title)?.into_boxed_str());
         Ok(What::Title)
     }
 
@@ -182,12 +174,23 @@ impl Parser {
     }
 }
 
-fn once(seen: &mut bool, word: Value<'_>) -> Parsed<()> {
+pub(crate) fn once(seen: &mut bool, word: Value<'_>) -> Parsed<()> {
     if *seen {
         return Err(word.problem("another line: this one may stand only once"));
     }
     *seen = true;
     Ok(())
+}
+
+/// Returns the text of a title.
+pub(crate) fn title_text(title: Value<'_>) -> Parsed<String> {
+    if title.text.is_empty() {
+        return Err(title.problem("a sentence that says what the scenario proves"));
+    }
+    if title.text.starts_with('"') {
+        return quoted_title(title);
+    }
+    Ok(title.text.to_owned())
 }
 
 fn quoted_title(title: Value<'_>) -> Parsed<String> {
@@ -250,7 +253,7 @@ fn cache(args: &mut Args<'_>) -> Parsed<Cache> {
     })
 }
 
-fn size(value: Value<'_>) -> Parsed<Length> {
+pub(crate) fn size(value: Value<'_>) -> Parsed<Length> {
     let size = value.size()?;
     if !size.0.is_multiple_of(512) {
         return Err(value.problem("a multiple of 512"));

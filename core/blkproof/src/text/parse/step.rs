@@ -118,7 +118,7 @@ fn guest(args: &mut Args<'_>) -> Parsed<(blkproof_spec::At, GuestOp)> {
     Ok((at, op))
 }
 
-fn content(args: &mut Args<'_>) -> Parsed<Content> {
+pub(crate) fn content(args: &mut Args<'_>) -> Parsed<Content> {
     if args.flag("stamp") {
         return Ok(Content::Stamp);
     }
@@ -294,10 +294,14 @@ fn install(args: &mut Args<'_>) -> Parsed<Action> {
 
 fn lift(args: &mut Args<'_>) -> Parsed<Action> {
     args.take("`lift`")?;
+    rule_name(args).map(Action::Lift)
+}
+
+pub(crate) fn rule_name(args: &mut Args<'_>) -> Parsed<RuleName> {
     let name = args
         .take("the name of a rule")?
         .name("the name of a rule")?;
-    Ok(Action::Lift(RuleName::new(name.as_str())))
+    Ok(RuleName::new(name.as_str()))
 }
 
 fn lift_all(args: &mut Args<'_>) -> Parsed<Action> {

@@ -7,7 +7,7 @@ use super::super::table;
 use super::step::{duration, signed};
 use super::words::{Words, errno, name, number};
 
-pub(super) fn rule(out: &mut Words, rule: &FaultRule) {
+pub(crate) fn rule(out: &mut Words, rule: &FaultRule) {
     let image = name(rule.place.image.as_str());
     out.word(match rule.place.layer {
         Layer::File => format!("{image}.file"),

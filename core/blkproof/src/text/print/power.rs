@@ -7,11 +7,11 @@ use super::super::table::{self, word};
 use super::fault::kept;
 use super::words::{Words, name, number};
 
-pub(super) fn moment(out: &mut Words, at: Option<Moment>) {
+pub(crate) fn moment(out: &mut Words, at: Option<Moment>) {
     out.maybe("at", at.map(|at| number(at.0)));
 }
 
-pub(super) fn cut(out: &mut Words, cut: &PowerCut) {
+pub(crate) fn cut(out: &mut Words, cut: &PowerCut) {
     out.option("lost", lost(&cut.lost));
     if let Some(torn) = cut.torn {
         out.option("torn", kept(torn.kept));
