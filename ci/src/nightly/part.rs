@@ -30,6 +30,8 @@ pub(super) enum Part {
     Exhaustive,
     /// The suites of properties, with many cases.
     Proptests,
+    /// Image libraries, ours and others', behind what is known of them.
+    Formats,
 }
 
 /// What a part does with its time.
@@ -59,6 +61,7 @@ impl Part {
         match self {
             Self::Fuzz => vec![Call::cargo(["fuzz", "build", "--sanitizer", "none"])],
             Self::Proptests => vec![Call::cargo([&suites()[..], &["--no-run"]].concat())],
+            Self::Formats => vec![Call::cargo(["build", "--release", "--package", "formats"])],
             _ => vec![Call::cargo([
                 "build",
                 "--release",
@@ -79,6 +82,7 @@ impl Part {
             })),
             Self::Sweep => Work::Once(vec![sweep()]),
             Self::Exhaustive => Work::Once(vec![exhaustive()]),
+            Self::Formats => Work::Bounded(formats(time, seed)),
             // Proptest takes another seed each time.
             Self::Proptests => Work::Rounds(Box::new(|_| {
                 Call::cargo(suites()).env("PROPTEST_CASES", PROPTEST_CASES)
@@ -124,6 +128,21 @@ fn exhaustive() -> Call {
         "--out",
         &out,
     ])
+}
+
+/// A campaign for each image library, which share the time.
+fn formats(time: Duration, seed: u64) -> Vec<Call> {
+    let libraries = ["blkproof-qcow2", "imago", "qcow2-rs"];
+    let seconds = (time.as_secs() / libraries.len() as u64).max(1).to_string();
+    let out = format!("{OUT}/formats-{seed}");
+    let seed = seed.to_string();
+    let call = |library: &str| {
+        let run = ["run", "--release", "--package", "formats", "--"];
+        let limits = ["--seconds", &seconds, "--seed", &seed, "--out", &out];
+        let args = ["campaign", library].into_iter().chain(limits);
+        Call::cargo(run.into_iter().chain(args))
+    };
+    libraries.into_iter().map(call).collect()
 }
 
 /// The packages that have suites of properties.

@@ -56,6 +56,13 @@ fn seeds_and_times_are_part_of_the_commands() {
             format!("{run} bugs --seeds 3 --seed 10")
         ]
     );
+    let formats = "cargo run --release --package formats -- campaign";
+    let limits = "--seconds 200 --seed 7 --out blkproof-out/nightly/formats-7";
+    assert_eq!(
+        calls(Part::Formats),
+        ["blkproof-qcow2", "imago", "qcow2-rs"]
+            .map(|library| format!("{formats} {library} {limits}"))
+    );
     let suites = &calls(Part::Proptests)[0];
     assert!(
         suites.starts_with("PROPTEST_CASES=2000 cargo test --release"),

@@ -8,7 +8,7 @@ use crate::repository::{Token, files, packages, root, shown, tokens};
 
 /// Each crate with all the crates of this repository that it may depend on, for whatever purpose.
 /// An edge that is not in core/ARCHITECTURE.md must not be here either.
-const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
     ("blkproof-spec", &[]),
     ("blkproof-device", &["blkproof-spec"]),
     ("blkproof", &["blkproof-spec", "blkproof-device"]),
@@ -42,6 +42,16 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
             "blkproof-qcow2",
             "blkproof-engine",
             "blkproof-qemu",
+            "blkproof",
+        ],
+    ),
+    (
+        "formats",
+        &[
+            "blkproof-spec",
+            "blkproof-device",
+            "blkproof-qcow2",
+            "blkproof-engine",
             "blkproof",
         ],
     ),

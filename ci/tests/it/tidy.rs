@@ -148,6 +148,7 @@ fn every_source_is_reached_as_a_module() {
 
 #[test]
 fn the_packages_are_tidy() {
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
     let mut list = Vec::new();
     for manifest in workspaces() {
         for package in packages(&manifest) {
@@ -156,7 +157,7 @@ fn the_packages_are_tidy() {
                 .as_str()
                 .expect("a package has a manifest");
             let text = fs::read_to_string(file).expect("a manifest");
-            if !shape::inherits_lints(&text) {
+            if !shape::inherits_lints(&text) && !shape::repeats_lints(&text, &workspace) {
                 list.push(format!(
                     "{}: no [lints] workspace = true",
                     shown(Path::new(file))

@@ -28,6 +28,27 @@ pub(super) fn inherits_lints(manifest: &str) -> bool {
     lines.any(|line| line == "[lints]") && lines.next() == Some("workspace = true")
 }
 
+/// Whether a manifest repeats the lints of the workspace, but that it only denies unsafe code: one
+/// file may have to implement unsafe methods of somebody else's trait, and says so.
+pub(super) fn repeats_lints(manifest: &str, workspace: &str) -> bool {
+    let lints = |text: &str, prefix: &str| {
+        let mut inside = false;
+        let mut lines = Vec::new();
+        for line in text.lines().map(str::trim) {
+            if line.starts_with('[') {
+                inside = line.starts_with(prefix);
+            } else if inside && line.contains('=') {
+                lines.push(line.to_owned());
+            }
+        }
+        lines
+    };
+    let wanted = lints(workspace, "[workspace.lints.").into_iter();
+    let denied = |line: String| line.replace("unsafe_code = \"forbid\"", "unsafe_code = \"deny\"");
+    let wanted: Vec<_> = wanted.map(denied).collect();
+    !wanted.is_empty() && lints(manifest, "[lints.") == wanted
+}
+
 /// What may lie at the top beside dotfiles.
 const TOP: [&str; 11] = [
     "Cargo.toml",
@@ -85,4 +106,20 @@ fn a_manifest_without_the_lints_is_found() {
     ));
     assert!(!inherits_lints("[package]\nname = \"x\"\n"));
     assert!(!inherits_lints("[lints]\nrust = {}\n"));
+}
+
+#[test]
+fn lints_that_are_repeated_are_all_there() {
+    let workspace = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\na = \"warn\"\n";
+    let all = "[lints.rust]\nunsafe_code = \"deny\"\na = \"warn\"\n\n[other]\nb = 1\n";
+    assert!(repeats_lints(all, workspace));
+    assert!(!repeats_lints(
+        &all.replace("a = \"warn\"\n", ""),
+        workspace
+    ));
+    assert!(!repeats_lints(
+        &all.replace("\"deny\"", "\"allow\""),
+        workspace
+    ));
+    assert!(!repeats_lints("", "[workspace]\n"));
 }

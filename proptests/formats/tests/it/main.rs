@@ -1,0 +1,4 @@
+//! Image libraries as subjects.
+
+mod own;
+mod third_party;
