@@ -6,44 +6,62 @@ use std::process::Command;
 
 use crate::repository::root;
 
-/// A copy of a fixture: what its tests leave in it does not lie in the repository.
-struct Crate {
+/// A crate that is no part of the repository, nor is what its tests leave in it.
+pub(crate) struct Crate {
     folder: PathBuf,
     target: PathBuf,
 }
 
 /// What a call left.
 #[derive(Debug)]
-struct Ran {
-    passed: bool,
+pub(crate) struct Ran {
+    pub(crate) passed: bool,
     /// Both streams, one behind the other.
-    out: String,
+    pub(crate) out: String,
 }
 
 impl Crate {
-    fn copy(name: &str) -> Self {
+    /// Makes an empty one.
+    pub(crate) fn empty(name: &str) -> Self {
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        // Always the same place, so that what was built there is not built again.
+        // Always the same place, so that what was built there is not built again; all crates share
+        // what was built of blkproof.
         let folder = temporary.join(format!("{name}-copy"));
         if folder.exists() {
             fs::remove_dir_all(&folder).expect("an earlier copy goes");
         }
+        fs::create_dir_all(&folder).expect("it is made");
+        Self {
+            folder,
+            target: temporary.join("crates"),
+        }
+    }
+
+    /// Copies a fixture.
+    fn copy(name: &str) -> Self {
+        let copy = Self::empty(name);
         let fixture = root().join("ci/fixtures").join(name);
         for file in ["Cargo.toml", "Cargo.lock", "src/lib.rs", "tests/backups.rs"] {
             let text = fs::read_to_string(fixture.join(file)).expect("a file of the fixture");
             let core = root().join("core").display().to_string();
-            let path = folder.join(file);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
-            fs::write(path, text.replace("../../../core", &core)).expect("it is written");
+            copy.write(file, &text.replace("../../../core", &core));
         }
-        Self {
-            folder,
-            target: temporary.join(name),
-        }
+        copy
+    }
+
+    /// Writes a file of it.
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let path = self.folder.join(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+        fs::write(path, text).expect("it is written");
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Runs a line as it is typed into a shell, in the folder of the crate.
-    fn shell(&self, line: &str) -> Ran {
+    pub(crate) fn shell(&self, line: &str) -> Ran {
         let output = Command::new("sh")
             .args(["-c", line])
             .current_dir(&self.folder)

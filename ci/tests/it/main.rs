@@ -3,7 +3,9 @@
 mod repository;
 
 mod fixtures;
+mod guide;
 mod layering;
+mod light;
 mod tidy;
 
 mod experiments;

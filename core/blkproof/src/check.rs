@@ -213,8 +213,10 @@ impl Check {
         S: Subject,
         F: FnMut() -> S + Send + 'static,
     {
-        let judged = self.judge(make, Location::caller());
-        let judged = judged.unwrap_or_else(|report| panic!("{report}"));
+        let judged = match self.judge(make, Location::caller()) {
+            Ok(judged) => judged,
+            Err(report) => panic!("{report}"),
+        };
         if judged.known().next().is_some() {
             say(&judged);
         }

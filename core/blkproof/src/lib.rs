@@ -3,10 +3,21 @@
 //! blkproof runs scenarios (guest writes, dirty bitmaps, backups, faults) against a subject whose
 //! disks can break, and a reference model that cannot see the subject judges every answer and every
 //! restored byte.
+//!
+//! Begin with the [`guide`]: three steps from an engine of yours to a failing test.
+
+#[doc = include_str!("../GUIDE.md")]
+#[expect(
+    clippy::test_attr_in_doctest,
+    reason = "it shows a test, which a crate that follows it runs"
+)]
+pub mod guide {}
 
 mod subject;
 
 mod small;
+
+pub mod asynchronous;
 
 mod inspect;
 

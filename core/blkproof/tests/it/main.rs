@@ -1,5 +1,6 @@
 //! The tests of the harness, in one program.
 
+mod asynchronous;
 mod case;
 mod check;
 mod corpus;
