@@ -65,5 +65,5 @@ pub use range_set::RangeSet;
 pub use record::{Operation, Recorded};
 pub use store::{Store, StoreError};
 pub use trace::{Counters, TraceEntry, Traced};
-pub use visible::{Piece, Visible};
+pub use visible::{KeptPage, PagePart, Piece, Visible};
 pub use volatile::{Pending, PowerLoss};

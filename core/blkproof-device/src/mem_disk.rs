@@ -13,7 +13,7 @@ use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult, Status
 use crate::layer::chance;
 use crate::parcel::{Cursor, Load, Parcel, Portion, is_zero};
 use crate::pool::{PAGE, PAGE_BYTES, Page, Pool, Supply};
-use crate::visible::{Piece, Visible};
+use crate::visible::{PagePart, Piece, Visible};
 use table::{EXTENT_PAGES, Table};
 
 pub(crate) use table::Extent;
@@ -342,7 +342,11 @@ impl Visible for MemDisk {
         self.each_piece(range, |found| match found {
             Ok((page, within)) => {
                 show_zeroes(&mut zeroes, see);
-                see(Piece::Bytes(&page[within]));
+                see(Piece::Page(PagePart {
+                    page,
+                    start: within.start,
+                    len: within.len(),
+                }));
             }
             Err(len) => zeroes += len,
         })?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use blkproof_spec::ByteRange;
 
 use crate::pool::{PAGE_BYTES, Page};
-use crate::visible::Piece;
+use crate::visible::{PagePart, Piece};
 
 /// Bytes that were read: pages shared with the disk that they were read from, zeroes, and bytes of
 /// the parcel's own.
@@ -110,17 +110,19 @@ impl Parcel {
 
     /// Shows what it holds, piece by piece in ascending order.
     pub fn visit(&self, see: &mut dyn FnMut(Piece<'_>)) {
-        let mut left = self.len();
-        let mut cursor = Cursor::new(Load::whole(self));
-        while left > 0 {
-            let piece = cursor.next(left);
-            left -= piece.len();
-            match piece {
-                Portion::Bytes(bytes) => see(Piece::Bytes(bytes)),
-                Portion::Page(page) => see(Piece::Bytes(&page[..])),
-                Portion::Zeroes(len) => see(Piece::Zeroes(len)),
-                Portion::Made(..) => {}
-            }
+        let mut start = 0;
+        for part in &self.parts {
+            let len = index(part.end - start);
+            see(match &part.kind {
+                Kind::Zeroes => Piece::Zeroes(len as u64),
+                Kind::Page(page, start) => Piece::Page(PagePart {
+                    page,
+                    start: *start,
+                    len,
+                }),
+                Kind::Bytes(first) => Piece::Bytes(&self.bytes[*first..][..len]),
+            });
+            start = part.end;
         }
     }
 }

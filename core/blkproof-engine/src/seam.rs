@@ -1,10 +1,11 @@
 //! The engine as a subject of the harness: the only file that knows the harness.
 
 use blkproof::{Subject, SubjectError};
-use blkproof_device::Store;
+use blkproof_device::{BlockDevice, IoResult, Parcel, Store};
 use blkproof_spec::step::{Backup, Run, Work};
 use blkproof_spec::{
-    Action, At, ByteRange, Capabilities, JobEvent, Refusal, Reply, Setup, Status, StepNumber,
+    Action, At, ByteRange, Capabilities, JobEvent, Offset, Refusal, Reply, Setup, Status,
+    StepNumber,
 };
 
 use crate::bugs::Bugs;
@@ -75,6 +76,18 @@ impl Engine {
         Ok(reply)
     }
 
+    fn look(
+        &mut self,
+        at: &At,
+        range: ByteRange,
+        read: impl FnOnce(&mut dyn BlockDevice) -> IoResult<()>,
+    ) -> Result<(), SubjectError> {
+        if self.0.store.is_none() {
+            return Err(SubjectError::new("the engine is not open"));
+        }
+        self.0.peek(at, range, read).map_err(SubjectError::new)
+    }
+
     fn backup(&mut self, backup: &Backup, run: Run) -> Result<Reply, Refusal> {
         let machine = &mut self.0;
         let job = machine.create_job(backup, None)?;
@@ -118,10 +131,16 @@ impl Subject for Engine {
     }
 
     fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), SubjectError> {
-        if self.0.store.is_none() {
-            return Err(SubjectError::new("the engine is not open"));
-        }
-        self.0.peek(at, range, buf).map_err(SubjectError::new)
+        self.look(at, range, |device| device.read_at(Offset(range.start), buf))
+    }
+
+    fn peek_parcel(
+        &mut self,
+        at: &At,
+        range: ByteRange,
+        parcel: &mut Parcel,
+    ) -> Result<(), SubjectError> {
+        self.look(at, range, |device| device.read_parcel(range, parcel))
     }
 
     fn status(&mut self, status: &mut Status) {

@@ -144,11 +144,16 @@ impl Machine {
     }
 
     /// Reads a disk as the guest would, or an image through its chain.
-    pub(crate) fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), String> {
+    pub(crate) fn peek(
+        &mut self,
+        at: &At,
+        range: ByteRange,
+        read: impl FnOnce(&mut dyn BlockDevice) -> IoResult<()>,
+    ) -> Result<(), String> {
         let name = at.name();
         let read = match self.nodes.named(name).or_else(|| self.nodes.writer(name)) {
-            Some(node) => self.nodes[node].device().read_at(Offset(range.start), buf),
-            None => self.peek_image(name, range, buf)?,
+            Some(node) => read(self.nodes[node].device()),
+            None => self.peek_image(name, read)?,
         };
         read.map_err(|error| format!("cannot read {range} of {name}: {error}"))
     }
@@ -156,8 +161,7 @@ impl Machine {
     fn peek_image(
         &mut self,
         name: &ImageName,
-        range: ByteRange,
-        buf: &mut [u8],
+        read: impl FnOnce(&mut dyn BlockDevice) -> IoResult<()>,
     ) -> Result<IoResult<()>, String> {
         let open = self.peeked.take().filter(|image| image.name == *name);
         let mut image = match open {
@@ -166,7 +170,7 @@ impl Machine {
                 .open_image(name, DiscardMode::Ignore, attach_writer)
                 .map_err(|refusal| format!("cannot open {name}: {refusal}"))?,
         };
-        let read = image.device().read_at(Offset(range.start), buf);
+        let read = read(image.device());
         self.peeked = Some(image);
         Ok(read)
     }

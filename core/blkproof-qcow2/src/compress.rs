@@ -24,6 +24,9 @@ pub(crate) struct Codec {
     decompress: Decompress,
     plain: Vec<u8>,
     packed: Vec<u8>,
+    /// How many bytes the cluster in the plain buffer takes in the packed one, if it was packed last
+    /// (`None` where that saves nothing). Zeroes and fills come again and again.
+    last: Option<Option<u64>>,
 }
 
 impl Codec {
@@ -33,14 +36,25 @@ impl Codec {
             decompress: Decompress::new(false),
             plain: vec![0; index(cluster)],
             packed: vec![0; index(2 * cluster)],
+            last: None,
         }
     }
 
     /// Compresses `data`, filled up with zeroes to a cluster, into the packed buffer. Returns how
     /// many bytes it takes, or `None` if that does not save anything.
     fn pack(&mut self, data: &[u8]) -> Option<u64> {
+        let whole = data.len() == self.plain.len();
+        if let Some(len) = self.last.filter(|_| whole && self.plain == data) {
+            return len;
+        }
         self.plain[..data.len()].copy_from_slice(data);
         self.plain[data.len()..].fill(0);
+        let len = self.pack_plain();
+        self.last = Some(len);
+        len
+    }
+
+    fn pack_plain(&mut self) -> Option<u64> {
         self.compress.reset();
         let room = self.plain.len() - 1;
         let out = &mut self.packed[..room];
@@ -51,6 +65,12 @@ impl Codec {
             Ok(Status::StreamEnd) => Some(self.compress.total_out()),
             _ => None,
         }
+    }
+
+    /// Returns the packed buffer for reading what is to be unpacked.
+    fn packed(&mut self) -> &mut [u8] {
+        self.last = None;
+        &mut self.packed
     }
 
     /// Decompresses the first `len` bytes of the packed buffer to a whole cluster.
@@ -160,7 +180,7 @@ impl<D: BlockDevice> Qcow2<D> {
         let mut codec = self.take_codec();
         let read = self
             .file
-            .read(packed.offset, &mut codec.packed[..index(packed.len)]);
+            .read(packed.offset, &mut codec.packed()[..index(packed.len)]);
         let whole = read.is_ok() && codec.unpack(index(packed.len));
         if whole {
             let start = index(within);
@@ -173,5 +193,44 @@ impl<D: BlockDevice> Qcow2<D> {
             return Err(Corruption::CompressedData { offset }.into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Codec;
+
+    /// Inflates what was packed last, and tells what it was.
+    fn packed(codec: &Codec, len: Option<u64>) -> Vec<u8> {
+        let len = usize::try_from(len.expect("it gets smaller")).expect("it fits");
+        let mut other = Codec::new(4096);
+        other.packed()[..len].copy_from_slice(&codec.packed[..len]);
+        assert!(other.unpack(len));
+        other.plain
+    }
+
+    #[test]
+    fn what_was_packed_before_is_packed_alike() {
+        let mut codec = Codec::new(4096);
+        let (ones, mut twos) = ([1; 4096], [2; 4096]);
+        twos[4095] = 3;
+        for data in [&ones, &ones, &twos, &twos, &ones] {
+            let len = codec.pack(data);
+            assert_eq!(packed(&codec, len), data);
+        }
+        let len = codec.pack(&ones[..512]);
+        assert_eq!(packed(&codec, len)[512..], [0; 3584]);
+        let len = codec.pack(&ones);
+        assert_eq!(packed(&codec, len), ones);
+    }
+
+    #[test]
+    fn what_is_read_between_is_not_taken_for_what_was_packed() {
+        let mut codec = Codec::new(4096);
+        codec.pack(&[1; 4096]);
+        codec.packed()[..100].fill(0xee);
+        assert!(!codec.unpack(100));
+        let len = codec.pack(&[1; 4096]);
+        assert_eq!(packed(&codec, len), [1; 4096]);
     }
 }

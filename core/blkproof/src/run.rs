@@ -28,9 +28,11 @@ mod power;
 
 mod trace;
 
+mod verified;
+
 mod world;
 
-use blkproof_device::{FaultStore, Media, MemStore, Pool};
+use blkproof_device::{FaultStore, Media, MemStore, Parcel, Pool};
 use blkproof_spec::fault::Firing;
 use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{
@@ -46,6 +48,7 @@ use crash::Mark;
 use known::Known;
 use looked::Looked;
 use power::Losses;
+use verified::Verified;
 use world::World;
 
 pub(crate) use carry::{caught, panic_text, reply_text};
@@ -114,7 +117,7 @@ struct Buffers {
     fired: Vec<Firing>,
     suspended: Vec<Tag>,
     judgement: Judgement,
-    piece: Vec<u8>,
+    parcel: Parcel,
     ranges: Vec<ByteRange>,
     replies: Vec<Reply>,
     firings: Vec<(StepNumber, Firing)>,
@@ -122,6 +125,7 @@ struct Buffers {
     unchecked: Vec<JobEvent>,
     known: Known,
     looked: Looked,
+    verified: Verified,
 }
 
 impl Buffers {
@@ -283,6 +287,9 @@ enum Stop {
 impl Run<'_> {
     fn run(mut self) -> Outcome {
         let result = self.all();
+        // The pages go back to the pool with their disks.
+        self.buffers.parcel.clear();
+        self.buffers.verified.clear();
         self.count_rules();
         if let Some(trace) = self.trace.take() {
             self.counts.trace = Some(trace.finish());

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use blkproof_device::Store;
+use blkproof_device::{Parcel, Store};
 use blkproof_spec::{
     Action, At, ByteRange, Capabilities, JobEvent, Refusal, Reply, Setup, Status, StepNumber,
 };
@@ -34,6 +34,20 @@ pub trait Subject: fmt::Debug {
     /// Reads a disk as the guest would, or an image through its backing chain. The judge uses it to
     /// look at contents; no fault acts meanwhile.
     fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), SubjectError>;
+
+    /// Does the same, to the end of `parcel`. A subject that can share pages with its devices saves
+    /// the judge a copy; others need not have this.
+    fn peek_parcel(
+        &mut self,
+        at: &At,
+        range: ByteRange,
+        parcel: &mut Parcel,
+    ) -> Result<(), SubjectError> {
+        let Ok(len) = usize::try_from(range.len) else {
+            return Err(SubjectError::new("more than fits in memory"));
+        };
+        self.peek(at, range, parcel.add_room(len))
+    }
 
     /// Reports all bitmaps and jobs. `status` is empty at first.
     fn status(&mut self, status: &mut Status);
@@ -67,6 +81,15 @@ impl<S: Subject + ?Sized> Subject for Box<S> {
 
     fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), SubjectError> {
         (**self).peek(at, range, buf)
+    }
+
+    fn peek_parcel(
+        &mut self,
+        at: &At,
+        range: ByteRange,
+        parcel: &mut Parcel,
+    ) -> Result<(), SubjectError> {
+        (**self).peek_parcel(at, range, parcel)
     }
 
     fn status(&mut self, status: &mut Status) {

@@ -81,6 +81,7 @@ fn assert_same(disk: &mut MemDisk, bytes: &[u8]) {
         assert!(!piece.is_empty());
         match piece {
             Piece::Bytes(part) => seen.extend_from_slice(part),
+            Piece::Page(part) => seen.extend_from_slice(part.bytes()),
             Piece::Zeroes(len) => seen.resize(seen.len() + usize::try_from(len).unwrap(), 0),
         }
     })

@@ -1,9 +1,10 @@
 //! Requests that share pages against the same requests with bytes.
 
 use blkproof_device::{
-    BlockDevice, Durability, IoError, Load, MemDisk, MemStore, Parcel, Piece, Pool, Store,
+    BlockDevice, Durability, IoError, KeptPage, Load, MemDisk, MemStore, Parcel, Piece, Pool, Store,
 };
 use blkproof_spec::fault::{Effect, Extended, Kept, Rule, When};
+use blkproof_spec::power::{Cache, Lost, PowerCut};
 use blkproof_spec::{ByteRange, Errno, FaultRule, ImageName, Length, Millis, Offset};
 use proptest::prelude::*;
 
@@ -249,10 +250,59 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(256)))]
+
+    #[test]
+    fn a_page_that_is_kept_changes_no_more(
+        rules in rules(),
+        ops in prop::collection::vec(op(), 1..24),
+        caching in any::<bool>(),
+        lost in 1..6_u64,
+        size in 0..2 * SIZE,
+    ) {
+        let mut bench = Bench::new(&rules, caching);
+        let mut kept = Vec::new();
+        for op in ops {
+            // How it ended makes no difference: any part of it may have been done.
+            let _ = bench.by_parcel(op);
+            keep(&bench, &mut kept);
+        }
+        let mut plain = bench.store.plain(&name()).unwrap();
+        plain.write_at(Offset(4000), &[0xaa; 9000], Durability::Now).unwrap();
+        keep(&bench, &mut kept);
+        bench.store.cut_power(&PowerCut::new(Lost::From(lost)), Cache::default()).unwrap();
+        keep(&bench, &mut kept);
+        plain.set_size(Length(size)).unwrap();
+        keep(&bench, &mut kept);
+        plain.discard(ByteRange::new(1000, SIZE)).unwrap();
+        for (page, bytes) in kept {
+            prop_assert!(*page.bytes() == *bytes);
+        }
+    }
+}
+
+/// Keeps all pages that the disk has now, with a copy of what they hold.
+fn keep(bench: &Bench, kept: &mut Vec<(KeptPage, Vec<u8>)>) {
+    let mut plain = bench.store.plain(&name()).unwrap();
+    let whole = ByteRange::new(0, plain.size().0);
+    plain
+        .visit(whole, &mut |piece| {
+            if let Piece::Page(part) = piece {
+                let page = part.keep();
+                assert!(page.has(&part));
+                let bytes = page.bytes().to_vec();
+                kept.push((page, bytes));
+            }
+        })
+        .unwrap();
+}
+
 fn flat(parcel: &Parcel) -> Vec<u8> {
     let mut bytes = Vec::new();
     parcel.visit(&mut |piece| match piece {
         Piece::Bytes(part) => bytes.extend_from_slice(part),
+        Piece::Page(part) => bytes.extend_from_slice(part.bytes()),
         Piece::Zeroes(len) => bytes.resize(bytes.len() + usize::try_from(len).unwrap(), 0),
     });
     let zero = bytes.iter().all(|byte| *byte == 0);
@@ -279,8 +329,8 @@ fn whole_pages_are_shared_until_either_side_writes() {
         let mut found = None;
         let page = ByteRange::new(at, 4096);
         blkproof_device::Visible::visit(disk, page, &mut |piece| {
-            if let Piece::Bytes(bytes) = piece {
-                found = Some(bytes.as_ptr());
+            if let Piece::Page(part) = piece {
+                found = Some(part.address());
             }
         })
         .unwrap();

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use blkproof::device::{BlockDevice, Durability, MemStore, Pool, Store};
+use blkproof::device::{BlockDevice, Durability, MemStore, Parcel, Pool, Store};
 use blkproof::spec::{
     Action, At, ByteRange, Capabilities, ImageName, JobEvent, Length, Offset, Reply, Scenario,
     Setup, Status, StepNumber,
@@ -100,6 +100,16 @@ impl Subject for Meddler {
     fn peek(&mut self, at: &At, range: ByteRange, buf: &mut [u8]) -> Result<(), SubjectError> {
         self.meddle(When::Peek);
         self.engine.peek(at, range, buf)
+    }
+
+    fn peek_parcel(
+        &mut self,
+        at: &At,
+        range: ByteRange,
+        parcel: &mut Parcel,
+    ) -> Result<(), SubjectError> {
+        self.meddle(When::Peek);
+        self.engine.peek_parcel(at, range, parcel)
     }
 
     fn status(&mut self, status: &mut Status) {
@@ -219,6 +229,26 @@ fn an_image_that_changes_after_it_was_found_right_is_looked_at_again() {
                 let outcome = judge(image, When::Peek, plain, Some(harm));
                 assert!(matches!(outcome, Outcome::Failed(_)), "at the end: {what}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_changes_after_it_was_found_right_is_looked_at_again() {
+    // Its pages are those of the backup too, all of which were looked at behind the last step.
+    let scenario = "blkproof 1\ndisk drive0 256k raw\nwrite drive0 0 128k fill=0xb1\n\
+                    backup drive0 full to=full0\n";
+    let harms: [Harm; 3] = [rot, zero, discard];
+    for harm in harms {
+        for (image, when) in [
+            ("drive0", When::Step(2)),
+            ("drive0", When::Peek),
+            ("drive0", When::Close),
+            ("full0", When::Step(2)),
+            ("full0", When::Peek),
+        ] {
+            let outcome = judge_all(scenario, image, when, true, Some(harm));
+            assert!(matches!(outcome, Outcome::Failed(_)), "{image}, {when:?}");
         }
     }
 }

@@ -199,6 +199,13 @@ impl Model {
         }
     }
 
+    /// Returns what must stand at `position` of the demand's target, and from where on it may be
+    /// something else; `None` where it is not certain.
+    #[must_use]
+    pub fn certain(&self, demand: &Demand, position: u64) -> Option<(Bytes, u64)> {
+        self.images.certain(self.source(demand)?, position)
+    }
+
     /// Compares `bytes`, read at `offset` of the demand's target, with what must stand there.
     pub fn compare(&mut self, demand: &Demand, offset: u64, bytes: &[u8], out: &mut Judgement) {
         let Some(source) = self.source(demand) else {

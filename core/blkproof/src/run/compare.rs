@@ -1,6 +1,6 @@
 //! Fulfilling the model's demands: reading what it wants to see compared.
 
-use blkproof_device::Piece;
+use blkproof_device::Parcel;
 use blkproof_spec::model::{Demand, Fact, Held, Mismatch, Scope, Target, Violation};
 use blkproof_spec::{At, ByteRange, Format, ImageName};
 
@@ -8,12 +8,13 @@ use super::Run;
 use super::carry::guarded;
 use super::known::Known;
 use super::looked::State;
+use super::verified::Comparing;
 use super::world::World;
 use crate::inspect::{InspectError, Inspected};
 use crate::outcome::Finding;
 
 /// How much is read and compared at once.
-const PIECE: u64 = 32 << 10;
+const PIECE: u64 = 256 << 10;
 
 /// Up to this size everything is read at looks that are not in passing, where no inspector can say
 /// which parts hold data. Otherwise what the model finds worth reading.
@@ -184,20 +185,17 @@ impl Run<'_> {
         let (world, subject) = (self.world, &mut *self.subject);
         self.world.set_quiet(true);
         // The borrow of the subject must not reach into the comparison, which needs the rest.
-        let result = compare_pieces(
+        let result = compare_parcels(
             self.model,
             self.buffers,
             &mut self.counts.bytes_compared,
             demand,
             &ranges,
-            |offset, buf| {
-                let range = ByteRange::new(offset, buf.len() as u64);
-                match guarded(world, || subject.peek(&at, range, buf)) {
-                    Ok(result) => result.map_err(|error| InspectError::new(error.message)),
-                    Err(finding) => {
-                        panic = Some(finding);
-                        Err(InspectError::new("a panic"))
-                    }
+            |range, parcel| match guarded(world, || subject.peek_parcel(&at, range, parcel)) {
+                Ok(result) => result.map_err(|error| InspectError::new(error.message)),
+                Err(finding) => {
+                    panic = Some(finding);
+                    Err(InspectError::new("a panic"))
                 }
             },
         );
@@ -233,12 +231,14 @@ impl Run<'_> {
         ranges: &[ByteRange],
         image: &mut dyn Inspected,
     ) -> Result<(), InspectError> {
-        let (model, out) = (&mut self.model, &mut self.buffers.judgement);
+        let mut comparing = Comparing {
+            model: self.model,
+            verified: &mut self.buffers.verified,
+            demand,
+            out: &mut self.buffers.judgement,
+        };
         for range in ranges {
-            image.visit(*range, &mut |at, piece| match piece {
-                Piece::Bytes(bytes) => model.compare(demand, at, bytes, out),
-                Piece::Zeroes(len) => model.compare_zeroes(demand, ByteRange::new(at, len), out),
-            })?;
+            image.visit(*range, &mut |at, piece| comparing.see(at, piece))?;
             self.counts.bytes_compared += range.len;
         }
         Ok(())
@@ -253,27 +253,34 @@ pub(super) fn state(world: &dyn World, known: &Known, name: &ImageName) -> Optio
     })
 }
 
-fn compare_pieces(
+fn compare_parcels(
     model: &mut blkproof_spec::Model,
     buffers: &mut super::Buffers,
     compared: &mut u64,
     demand: &Demand,
     ranges: &[ByteRange],
-    mut read: impl FnMut(u64, &mut [u8]) -> Result<(), InspectError>,
+    mut read: impl FnMut(ByteRange, &mut Parcel) -> Result<(), InspectError>,
 ) -> Result<(), InspectError> {
     for range in ranges {
         let mut offset = range.start;
         while offset < range.end() {
-            let len = PIECE.min(range.end() - offset);
-            let bytes = usize::try_from(len).expect("a piece fits in memory");
-            if buffers.piece.len() < bytes {
-                buffers.piece.resize(bytes, 0);
+            let piece = ByteRange::new(offset, PIECE.min(range.end() - offset));
+            buffers.parcel.clear();
+            read(piece, &mut buffers.parcel)?;
+            if buffers.parcel.len() != piece.len {
+                return Err(InspectError::new("another length than was asked for"));
             }
-            let piece = &mut buffers.piece[..bytes];
-            read(offset, piece)?;
-            model.compare(demand, offset, piece, &mut buffers.judgement);
-            *compared += len;
-            offset += len;
+            let mut comparing = Comparing {
+                model,
+                verified: &mut buffers.verified,
+                demand,
+                out: &mut buffers.judgement,
+            };
+            buffers.parcel.visit(&mut |piece| {
+                comparing.see(offset, piece);
+                offset += piece.len();
+            });
+            *compared += piece.len;
         }
     }
     Ok(())

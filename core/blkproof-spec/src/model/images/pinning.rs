@@ -151,7 +151,7 @@ impl Images {
 
     /// Returns what must stand at `position`, where one value is certain, and where another one may
     /// begin.
-    fn certain(&self, source: Source<'_>, position: u64) -> Option<(Bytes, u64)> {
+    pub(crate) fn certain(&self, source: Source<'_>, position: u64) -> Option<(Bytes, u64)> {
         match source {
             Source::Chain(id) => self.certain_through(Some(id), position),
             Source::Frozen(contents) => match contents.lookup(position) {
