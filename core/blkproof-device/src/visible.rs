@@ -79,8 +79,8 @@ impl<'a> PagePart<'a> {
         Self { len, ..*self }
     }
 
-    /// Keeps the page. Disks that hold it too split it off before they write there, so as long as it
-    /// is kept it changes no more.
+    /// Keeps the page. Disks that hold it too split it off before they write there, so as long as
+    /// it is kept it changes no more.
     #[must_use]
     pub fn keep(&self) -> KeptPage {
         KeptPage(Arc::clone(self.page))

@@ -24,8 +24,8 @@ pub(crate) struct Codec {
     decompress: Decompress,
     plain: Vec<u8>,
     packed: Vec<u8>,
-    /// How many bytes the cluster in the plain buffer takes in the packed one, if it was packed last
-    /// (`None` where that saves nothing). Zeroes and fills come again and again.
+    /// How many bytes the cluster in the plain buffer takes in the packed one, if it was packed
+    /// last (`None` where that saves nothing). Zeroes and fills come again and again.
     last: Option<Option<u64>>,
 }
 

@@ -1,10 +1,10 @@
 //! Pages of which it is known what they hold, and the comparison that makes use of it.
 //!
-//! A backup shares the pages that it copies with its source, and both are looked at again and again:
-//! behind the job, at the end, through the subject and by the inspector. What was compared once
-//! need not be compared again as long as it is the same page and the same is to stand there. Keeping
-//! a page keeps it from being changed: whoever writes there, a guest, a job, a fault or a loss of
-//! power, splits another page off, so nothing has to be forgotten.
+//! A backup shares the pages that it copies with its source, and both are looked at again and
+//! again: behind the job, at the end, through the subject and by the inspector. What was compared
+//! once need not be compared again as long as it is the same page and the same is to stand there.
+//! Keeping a page keeps it from being changed: whoever writes there, a guest, a job, a fault or a
+//! loss of power, splits another page off, so nothing has to be forgotten.
 
 use blkproof_device::{KeptPage, PagePart, Piece};
 use blkproof_spec::content::Bytes;

@@ -37,9 +37,9 @@ struct Copier {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Waits {
-    ForTheDisk,
-    ForNothingThatComes,
-    ForItself,
+    TheDisk,
+    NothingThatComes,
+    Itself,
 }
 
 impl Copier {
@@ -55,9 +55,9 @@ impl Copier {
 
     async fn copy(&mut self, name: &str, blocks: BTreeSet<u64>) -> IoResult<()> {
         match self.waits {
-            Waits::ForTheDisk => {}
-            Waits::ForNothingThatComes => pending().await,
-            Waits::ForItself => {
+            Waits::TheDisk => {}
+            Waits::NothingThatComes => pending().await,
+            Waits::Itself => {
                 poll_fn(|context: &mut Context<'_>| {
                     context.waker().wake_by_ref();
                     Poll::Pending
@@ -162,16 +162,16 @@ fn report<S: Subject>(make: impl FnMut() -> S + Send + 'static) -> String {
 
 #[test]
 fn an_async_engine_is_judged_like_any_other() {
-    let judged = Check::new().keep_nothing().run(|| small(Waits::ForTheDisk));
+    let judged = Check::new().keep_nothing().run(|| small(Waits::TheDisk));
     assert!(judged.backups > 200, "{judged}");
 }
 
 #[test]
 fn futures_that_come_to_no_end_are_failures() {
-    let never = report(|| small(Waits::ForNothingThatComes));
+    let never = report(|| small(Waits::NothingThatComes));
     assert!(never.contains("no-crash at backup"), "{never}");
     assert!(never.contains("nobody will wake it for"), "{never}");
-    let busy = report(|| small(Waits::ForItself));
+    let busy = report(|| small(Waits::Itself));
     assert!(busy.contains("no-crash at backup"), "{busy}");
     assert!(busy.contains("was polled 1048576 times"), "{busy}");
 }
