@@ -12,6 +12,8 @@ mod bitmaps;
 
 mod cases;
 
+mod cuts;
+
 mod events;
 
 mod growth;
