@@ -3,7 +3,8 @@
 //! The seam is [`BlockDevice`], one device, and [`Store`], the named devices that a subject creates
 //! and opens. Everything else here implements or wraps them: the memory disk, the file disk, the
 //! fault layer that interprets `blkdebug`'s rules and more, the volatile cache that loses what was
-//! not flushed, and the trace with its ledger.
+//! not flushed, and the trace with its ledger. [`write_log`] exchanges records of what devices were
+//! asked for with Linux and QEMU.
 //!
 //! A harness makes a [`MemStore`] or a [`FolderStore`], gives the subject a
 //! [`subject_handle`](FaultStore::subject_handle) of it and keeps its own.
@@ -49,6 +50,8 @@ mod power;
 mod folder;
 
 pub mod ini;
+
+pub mod write_log;
 
 pub use block_device::{BlockDevice, BlockStatus, Durability, IoError, IoResult, StatusKind, Wait};
 pub use fault_store::{FaultStore, MemStore};

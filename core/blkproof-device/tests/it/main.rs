@@ -28,3 +28,5 @@ mod raw;
 mod rules;
 
 mod waits;
+
+mod write_log;
