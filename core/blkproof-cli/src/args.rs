@@ -3,6 +3,7 @@
 mod corpus;
 #[cfg(unix)]
 mod judge_tool;
+mod log;
 #[cfg(unix)]
 mod serve;
 mod values;
@@ -18,6 +19,7 @@ pub(crate) use corpus::{
 };
 #[cfg(unix)]
 pub(crate) use judge_tool::{JudgeToolArgs, Only};
+pub(crate) use log::{LogArgs, LogCommand, LogExportArgs, LogSweepArgs};
 #[cfg(unix)]
 pub(crate) use serve::{CacheMode, NbdArgs, ServeArgs, ServeCommand};
 pub(crate) use values::{
@@ -123,6 +125,9 @@ pub(crate) enum Command {
     #[cfg(unix)]
     #[command(after_help = SERVE_EXAMPLE)]
     Serve(ServeArgs),
+    /// Exchange write logs with QEMU and Linux, and cut the power wherever they say.
+    #[command(after_help = LOG_EXAMPLE)]
+    Log(LogArgs),
     /// List the properties that a backup engine is held to, a sentence each.
     #[command(after_help = PROPERTIES_EXAMPLE)]
     Properties,
@@ -172,6 +177,9 @@ Example:
 const SERVE_EXAMPLE: &str = "\
 Example:
   blkproof serve nbd --size 64M --socket disk0.sock --control disk0.ctl";
+const LOG_EXAMPLE: &str = "\
+Example:
+  blkproof log sweep disk.log --base before.qcow2";
 
 const PROPERTIES_EXAMPLE: &str = "\
 Example:
@@ -287,6 +295,14 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "N", default_value_t = 4, requires = "power")]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     pub(crate) random: u64,
+    /// Also write down what the cuts of --power left, before anybody opens it: the images of every
+    /// state, in folders of DIR, for other tools to look at.
+    #[arg(long, value_name = "DIR", requires = "power")]
+    pub(crate) dump: Option<PathBuf>,
+    /// Of how many states --dump writes one down.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "dump")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: u64,
     /// How many guest steps the scenarios of --exhaustive have at most.
     #[arg(long, value_name = "N", default_value_t = 3, requires = "exhaustive")]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=4))]

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use blkproof::corpus::CorpusError;
+use blkproof_device::write_log::LogError;
+use blkproof_spec::ImageName;
 
 use crate::exit::Exit;
 
@@ -43,6 +45,14 @@ pub(crate) enum Error {
     NothingToResume { path: PathBuf },
     /// The state of an interrupted campaign is not what was asked for.
     State { path: PathBuf, refused: Refused },
+    /// A write log is broken.
+    Log { path: PathBuf, source: LogError },
+    /// No image ever appears in a write log.
+    NoImage { path: PathBuf },
+    /// A scenario has no such image.
+    NoSuchImage { path: PathBuf, image: ImageName },
+    /// What a file says cannot be carried out.
+    NotDone { path: PathBuf, why: String },
     /// Signals cannot be caught.
     Signals(io::Error),
     /// Nobody can listen here.
@@ -96,6 +106,11 @@ impl Error {
             | Self::NothingToResume { .. }
             | Self::Unusable { .. }
             | Self::State { .. } => Exit::Input,
+            Self::State { .. }
+            | Self::Log { .. }
+            | Self::NoImage { .. }
+            | Self::NoSuchImage { .. }
+            | Self::NotDone { .. } => Exit::Input,
         }
     }
 
@@ -119,6 +134,12 @@ impl Error {
             }
             Self::NothingToResume { .. } => Some("without --resume, a campaign begins anew"),
             Self::State { refused, .. } => Some(refused.hint()),
+            Self::NoImage { .. } => {
+                Some("--base names the image on which the log was recorded, as it was before")
+            }
+            Self::NoSuchImage { .. } => {
+                Some("images are the disks of the setup and what steps make")
+            }
             _ => None,
         }
     }
@@ -183,6 +204,14 @@ impl fmt::Display for Error {
                 write!(f, "no campaign was interrupted here: {}", path.display())
             }
             Self::State { path, refused } => write!(f, "{}: {refused}", path.display()),
+            Self::Log { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::NoImage { path } => {
+                write!(f, "no qcow2 image is ever complete in {}", path.display())
+            }
+            Self::NoSuchImage { path, image } => {
+                write!(f, "{} has no image {image}", path.display())
+            }
+            Self::NotDone { path, why } => write!(f, "{}: {why}", path.display()),
             Self::Signals(source) => write!(f, "cannot listen to signals: {source}"),
             Self::Listen { at, source } => write!(f, "cannot listen on {at}: {source}"),
             Self::Unusable { what, why } => write!(f, "{what}: {why}"),
@@ -234,6 +263,7 @@ impl core::error::Error for Error {
             | Self::Unreadable { source, .. }
             | Self::Unwritable { source, .. } => Some(source),
             Self::Corpus(error) => error.source(),
+            Self::Log { source, .. } => Some(source),
             Self::NotAFolder { .. }
             | Self::DoesNotFail { .. }
             | Self::SameName { .. }
@@ -242,6 +272,10 @@ impl core::error::Error for Error {
             | Self::NothingToResume { .. }
             | Self::Unusable { .. }
             | Self::State { .. } => None,
+            Self::State { .. }
+            | Self::NoImage { .. }
+            | Self::NoSuchImage { .. }
+            | Self::NotDone { .. } => None,
         }
     }
 }

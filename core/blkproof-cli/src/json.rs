@@ -8,6 +8,7 @@ mod failure;
 
 #[cfg(unix)]
 mod judged;
+mod log;
 
 mod shrunk;
 
@@ -15,6 +16,7 @@ pub(crate) use corpus::{Checked, Exported, Imported, Minimised};
 pub(crate) use failure::{Case, Failure};
 #[cfg(unix)]
 pub(crate) use judged::{Struck, ToolJudged};
+pub(crate) use log::{LogBroken, LogExported, LogSwept};
 pub(crate) use shrunk::{Explained, Part, Shrunk};
 
 use std::collections::BTreeMap;
@@ -69,6 +71,12 @@ pub(crate) enum Record<'a> {
     /// A disk that is served to other programs.
     #[cfg(unix)]
     Serving(Serving<'a>),
+    /// A scenario of which a write log was made.
+    LogExported(LogExported<'a>),
+    /// A state that a cut in the midst of a write log left, and that is not as it must be.
+    LogBroken(LogBroken<'a>),
+    /// A write log of which every loss of power was tried.
+    LogSwept(LogSwept<'a>),
     /// What the cases of a run reached.
     Coverage(Coverage),
     /// What a run comes to.
@@ -157,6 +165,8 @@ pub(crate) struct PowerSwept<'a> {
     pub(crate) path: &'a str,
     /// The operations in whose midst power was cut.
     pub(crate) positions: u64,
+    /// The same by what they were in the midst of.
+    pub(crate) midst: BTreeMap<&'static str, u64>,
     /// The cuts: at each position one for each policy.
     pub(crate) cuts: u64,
     /// How many different states they left.

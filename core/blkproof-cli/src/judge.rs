@@ -4,9 +4,10 @@ use core::cell::Cell;
 use std::panic;
 
 use blkproof::coverage::Coverage;
-use blkproof::device::Pool;
+use blkproof::device::{MemStore, Operation, Pool};
 use blkproof::spec::model::{About, Fact, Violation};
 use blkproof::spec::{Property, Scenario};
+use blkproof::sweep::log::{self, Broken, Log, SweepError};
 use blkproof::sweep::power;
 use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
 use blkproof_engine::{Bugs, Engine, ImageInspector};
@@ -91,6 +92,15 @@ impl Judge {
         swept.map_err(|error| error.message)
     }
 
+    /// Runs a scenario and records it.
+    pub(crate) fn record(&mut self, scenario: &Scenario) -> Result<power::Done, String> {
+        let bugs = self.bugs;
+        JUDGING.set(true);
+        let recorded = power::record(&mut self.once, scenario, || Engine::with_bugs(bugs));
+        JUDGING.set(false);
+        recorded.map_err(|error| error.message)
+    }
+
     /// Judges a scenario twice; both runs have to leave the same trace.
     pub(crate) fn judge_twice(&mut self, scenario: &Scenario) -> Outcome {
         let first = run(&mut self.traced, self.bugs, scenario);
@@ -100,6 +110,21 @@ impl Judge {
         }
         Outcome::Failed(Box::new(traces_differ(first, scenario)))
     }
+}
+
+/// Cuts the power at every operation of a write log; `each` is told of each state that is not as it
+/// must be and says whether to go on.
+pub(crate) fn sweep_log<E>(
+    log: Log<'_>,
+    store: &MemStore,
+    operations: impl IntoIterator<Item = Result<Operation, E>>,
+    each: impl FnMut(&Broken<'_>) -> bool,
+) -> Result<log::Tally, SweepError<E>> {
+    let mut inspector = ImageInspector::new();
+    JUDGING.set(true);
+    let swept = log::sweep(log, store, operations, Engine::new, &mut inspector, each);
+    JUDGING.set(false);
+    swept
 }
 
 std::thread_local! {

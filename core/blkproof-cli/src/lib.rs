@@ -49,6 +49,7 @@ mod serve;
 
 #[cfg(unix)]
 mod judge_tool;
+mod log;
 
 mod properties;
 
@@ -92,6 +93,7 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<Exit, Error> {
         Command::JudgeTool(args) => judge_tool::run(&args, ui),
         #[cfg(unix)]
         Command::Serve(args) => serve::run(&args, ui),
+        Command::Log(args) => log::run(&args, ui),
         Command::Properties => properties::run(ui),
         Command::Completions(args) => completions::run(&args, ui),
     }

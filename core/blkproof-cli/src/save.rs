@@ -5,11 +5,22 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use blkproof_device::{BlockDevice, Durability, FileDisk, IoResult, StatusKind};
+use blkproof_spec::{ByteRange, Offset};
+
 /// Writes a file through a temporary one beside it: after a crash, the old file or the new one is
 /// there, never half of one. The folder must be there.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_by(path, |file| file.write_all(bytes))
+}
+
+/// The same, of a file that `fill` writes. What it fails with is handed on.
+pub(crate) fn replace_by(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let temporary = beside(path);
-    let written = write(&temporary, path, bytes).and_then(|()| fs::rename(&temporary, path));
+    let written = write(&temporary, path, fill).and_then(|()| fs::rename(&temporary, path));
     let written = written.and_then(|()| sync_folder(path));
     if written.is_err() {
         // The first error is the one to report, whether or not this one works.
@@ -18,12 +29,47 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-fn write(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
+/// Writes a file that is what a device holds, with holes where that has some.
+pub(crate) fn image(path: &Path, device: &mut dyn BlockDevice) -> io::Result<()> {
+    replace_by(path, |file| {
+        let mut disk = FileDisk::new(file.try_clone()?);
+        copy(device, &mut disk).map_err(|error| io::Error::other(error.to_string()))
+    })
+}
+
+/// Makes a device hold what another one does. It holds nothing before.
+pub(crate) fn copy(from: &mut dyn BlockDevice, to: &mut dyn BlockDevice) -> IoResult<()> {
+    let size = from.size();
+    to.set_size(size)?;
+    let mut buf = vec![0; 1 << 16];
+    let mut at = 0;
+    while at < size.0 {
+        let status = from.block_status(ByteRange::between(at, size.0))?;
+        let run = usize::try_from(status.len.0).unwrap_or(usize::MAX);
+        if status.kind == StatusKind::Data {
+            let len = run.min(buf.len());
+            from.read_at(Offset(at), &mut buf[..len])?;
+            to.write_at(Offset(at), &buf[..len], Durability::Later)?;
+            at += len as u64;
+        } else {
+            at += status.len.0;
+        }
+    }
+    Ok(())
+}
+
+fn write(
+    temporary: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    let mut file = options.open(temporary)?;
     if let Ok(old) = fs::metadata(path) {
         file.set_permissions(old.permissions())?;
     }
-    file.write_all(bytes)?;
+    fill(&mut file)?;
     file.sync_all()
 }
 

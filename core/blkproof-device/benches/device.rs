@@ -273,12 +273,48 @@ fn stores(c: &mut Criterion) {
     group.finish();
 }
 
+/// The same requests without a volatile cache and with one. Reads never pass it.
+fn caches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("volatile cache");
+    let (mut buf, data) = ([0; 512], [7; 4096]);
+    let mut bare = MemDisk::new(&Pool::new(), Length(SIZE));
+    bare.write_at(Offset(8192), &data, Durability::Later)
+        .unwrap();
+    let mut devices: Vec<(&str, Box<dyn BlockDevice>)> = vec![("bare disk", Box::new(bare))];
+    for (name, caching) in [("off", false), ("on", true)] {
+        let (store, device) = store([]);
+        store.set_caching(caching);
+        devices.push((name, device));
+    }
+    for (name, mut device) in devices {
+        group.bench_function(BenchmarkId::new("read 512 bytes", name), |b| {
+            b.iter(|| read(&mut *device, &mut buf));
+        });
+        group.bench_function(BenchmarkId::new("flush nothing", name), |b| {
+            b.iter(|| black_box(&mut device).flush().unwrap());
+        });
+        group.bench_function(
+            BenchmarkId::new("write 4 KiB 64 times and flush", name),
+            |b| {
+                b.iter(|| {
+                    for page in 0..64 {
+                        let place = black_box(Offset(page * 4096));
+                        device.write_at(place, &data, Durability::Later).unwrap();
+                    }
+                    device.flush().unwrap();
+                });
+            },
+        );
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(core::time::Duration::from_millis(200))
         .measurement_time(core::time::Duration::from_millis(600));
-    targets = requests, events, pages, threads, stores
+    targets = requests, events, pages, threads, stores, caches
 }
 criterion_main!(benches);

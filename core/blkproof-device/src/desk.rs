@@ -83,7 +83,20 @@ impl Desk {
                 number: self.meter().operations(),
                 image: image.clone(),
                 what: what(),
+                struck: false,
             });
+        }
+    }
+
+    /// Records that power was lost in the midst of the last operation.
+    pub(crate) fn record_strike(&self) {
+        if let Some(last) = self
+            .lock()
+            .record
+            .as_mut()
+            .and_then(|record| record.last_mut())
+        {
+            last.struck = true;
         }
     }
 

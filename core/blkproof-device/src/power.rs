@@ -57,8 +57,13 @@ impl<M: Media> FaultStore<M> {
         match &recorded.what {
             Operation::Create(size) => return store.create(name, *size).map(|_| ()),
             Operation::Remove => return store.remove(name),
+            Operation::PowerCut(cut, cache) => {
+                let done = store.cut_power(cut, *cache);
+                return done.map_err(|error| failed(name, &error));
+            }
             _ => {}
         }
+        let completed = completed && !recorded.struck;
         let mut device = store.open(name)?;
         let done = match &recorded.what {
             Operation::Write { start, data, fua } => {
@@ -74,12 +79,12 @@ impl<M: Media> FaultStore<M> {
             Operation::Discard(range) => device.discard(*range),
             Operation::Resize(size) => device.set_size(*size),
             Operation::Flush if completed => device.flush(),
-            Operation::Flush | Operation::Create(_) | Operation::Remove => Ok(()),
+            Operation::Flush
+            | Operation::Create(_)
+            | Operation::Remove
+            | Operation::PowerCut(..) => Ok(()),
         };
-        done.map_err(|error| match error {
-            IoError::Failed(errno) => StoreError::Failed(name.clone(), errno),
-            IoError::Wait(_) => StoreError::Failed(name.clone(), Errno::EIO),
-        })
+        done.map_err(|error| failed(name, &error))
     }
 
     /// Has the power switched off at the operation of this number, or at none.
@@ -112,6 +117,10 @@ impl<M: Media> FaultStore<M> {
     /// If the medium below fails, as files can.
     pub fn cut_power(&self, cut: &PowerCut, cache: Cache) -> IoResult<()> {
         let pending = self.pending();
+        if let Some((image, _)) = pending.first() {
+            let what = || Operation::PowerCut(cut.clone(), cache);
+            self.desk().record(image, what);
+        }
         let numbers: Vec<u64> = pending.iter().map(|(_, one)| one.number).collect();
         self.each_device_or_fail(|name, device| {
             let mut slot = device.lock();
@@ -176,6 +185,14 @@ impl<M: Media> FaultStore<M> {
         });
         bytes
     }
+}
+
+fn failed(image: &ImageName, error: &IoError) -> StoreError {
+    let errno = match error {
+        IoError::Failed(errno) => *errno,
+        IoError::Wait(_) => Errno::EIO,
+    };
+    StoreError::Failed(image.clone(), errno)
 }
 
 impl MemStore {

@@ -1,18 +1,21 @@
 //! A record of everything that changed a store or made it durable, from which the store's state at
 //! each operation can be made again.
 
+use blkproof_spec::power::{Cache, PowerCut};
 use blkproof_spec::{ByteRange, ImageName, Length};
 
 /// One operation of a record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recorded {
-    /// Its number among all operations of the store, from 1; making and deleting an image has the
-    /// number of the operation before it.
+    /// Its number among all operations of the store, from 1. What makes or deletes an image, and
+    /// what loses power, has the number of the operation before it.
     pub number: u64,
     /// The image.
     pub image: ImageName,
     /// What was done.
     pub what: Operation,
+    /// Power was lost in its midst: it was issued, and made nothing durable.
+    pub struck: bool,
 }
 
 /// What was done to an image.
@@ -44,12 +47,14 @@ pub enum Operation {
     Create(Length),
     /// It was deleted.
     Remove,
+    /// The power of all devices of the store was cut; the image is any of them.
+    PowerCut(PowerCut, Cache),
 }
 
 impl Operation {
     /// Tells whether power can be lost in its midst.
     #[must_use]
     pub fn counts(&self) -> bool {
-        !matches!(self, Self::Create(_) | Self::Remove)
+        !matches!(self, Self::Create(_) | Self::Remove | Self::PowerCut(..))
     }
 }

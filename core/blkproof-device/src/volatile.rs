@@ -66,6 +66,7 @@ impl<D: BlockDevice + ?Sized> Cached<'_, D> {
     /// Unwinds the caller if it is at this operation that the power is cut.
     fn end(&self, number: u64) {
         if self.desk.meter().strikes(number) {
+            self.desk.record_strike();
             resume_unwind(Box::new(PowerLoss));
         }
     }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Numbers are little-endian. Bits 0 to 4 of the flags say that what was logged before is durable
-//! by now (flush), that the entry itself is (FUA), that it is a discard, that it is a mark, and that
-//! it is metadata, which means nothing here. Zeroes are data like any other; where the log is
+//! by now (flush), that the entry itself is (FUA), that it is a discard, that it is a mark, and
+//! that it is metadata, which means nothing here. Zeroes are data like any other; where the log is
 //! sparse, they take no space in it.
 //!
 //! The format has no word for sizes: its devices do not grow. What is exported here says so in
@@ -32,9 +32,9 @@ pub use write::Writer;
 const MAGIC: u64 = 0x006a_7366_7773_6872;
 const VERSION: u64 = 1;
 /// The bytes of the superblock.
-const SUPER: u64 = 28;
+const SUPER: usize = 28;
 /// The bytes of an entry, without a mark's text.
-const ENTRY: u64 = 32;
+const ENTRY: usize = 32;
 
 const FLUSH: u64 = 1;
 const FUA: u64 = 1 << 1;

@@ -5,6 +5,8 @@
 //! and so on, until none is left to strike. Complete, not sampled. What the scenario states about
 //! its own steps is left out, since a fault changes it: only the model judges.
 
+pub mod log;
+
 pub mod power;
 
 use core::fmt;

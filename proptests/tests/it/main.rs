@@ -9,8 +9,11 @@ mod exhaustive;
 mod fronts;
 mod fuzz;
 mod planted;
+mod power;
 mod qemu;
 mod real_bitmaps;
+mod real_cuts;
 
 mod real_files;
 mod shrinking;
+mod write_logs;

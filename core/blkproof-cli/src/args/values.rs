@@ -240,3 +240,13 @@ fn read(path: &Path) -> Result<Profile, String> {
     let name = path.file_stem().unwrap_or(path.as_os_str());
     Profile::parse(&name.to_string_lossy(), &text).map_err(|error| error.to_string())
 }
+
+/// Reads the size of a write log's sectors.
+pub(crate) fn sector_size(text: &str) -> Result<u64, String> {
+    let size = text
+        .parse()
+        .ok()
+        .filter(|size: &u64| size.is_power_of_two());
+    size.filter(|size| (512..=1 << 23).contains(size))
+        .ok_or_else(|| "expected a power of two from 512 to 8388608".to_owned())
+}

@@ -1,5 +1,7 @@
 //! Every loss of power of scenario files.
 
+mod dump;
+
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::panic;
 use std::path::Path;
@@ -7,33 +9,43 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use blkproof::Failure;
-use blkproof::sweep::power::Tally;
+use blkproof::sweep::power::{Midst, Tally};
 use blkproof_spec::{Action, Scenario, Step};
 use indicatif::HumanCount;
 use owo_colors::OwoColorize as _;
 
-use crate::args::{BugName, Jobs, SweepArgs};
+use crate::args::{Jobs, SweepArgs};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::json::{self, Record};
 use crate::judge;
 use crate::keep::{self, Keeper};
 use crate::load::{self, Loaded};
 use crate::ui::Ui;
+use dump::Dump;
 
 /// What a thread has to tell.
 enum News {
     /// A state of this file failed.
     Failed(usize, Box<(Scenario, Failure)>),
+    /// Something could not be written down.
+    Unwritten(Error),
     /// A file was swept, or could not be.
     Swept(usize, Result<Tally, String>),
 }
 
 /// Sweeps files and folders: a line for each file, and the whole report of what failed.
 pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Result<Exit, Error> {
+    let interrupt = Interrupt::listen().map_err(Error::Signals)?;
     let (files, read) = load::swept(&args.paths, ui)?;
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let (random, bugs) = (args.random, &args.bug[..]);
+    let work = Work {
+        files: &files,
+        args,
+        next: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+        interrupt: &interrupt,
+    };
     let mut teller = Teller {
         files: &files,
         done: files.iter().map(|_| None).collect(),
@@ -47,14 +59,14 @@ pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Resu
         let (sender, receiver) = mpsc::channel();
         let threads: Vec<_> = (0..jobs.0)
             .map(|_| {
-                let (sender, files, next, stop) = (sender.clone(), &files, &next, &stop);
-                scope.spawn(move || judge(files, random, bugs, (next, stop), &sender))
+                let (sender, work) = (sender.clone(), &work);
+                scope.spawn(move || work.judge(&sender))
             })
             .collect();
         // The channel ends when the last thread has ended.
         drop(sender);
-        let told = teller.listen(&receiver, &stop);
-        stop.store(true, Ordering::Relaxed);
+        let told = teller.listen(&receiver, &work.stop);
+        work.stop.store(true, Ordering::Relaxed);
         for thread in threads {
             // A panic that the judge did not catch is a bug of our own: it goes on from here.
             thread
@@ -63,32 +75,50 @@ pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Resu
         }
         told
     })?;
-    Ok(read.max(teller.finish()?))
+    let ended = if interrupt.came() {
+        Exit::Interrupted
+    } else {
+        Exit::Held
+    };
+    Ok(read.max(ended).max(teller.finish()?))
 }
 
-fn judge(
-    files: &[Loaded],
-    random: u64,
-    bugs: &[BugName],
-    (next, stop): (&AtomicUsize, &AtomicBool),
-    news: &Sender<News>,
-) {
-    let mut judge = judge::of_bugs(bugs);
-    loop {
-        let file = next.fetch_add(1, Ordering::Relaxed);
-        let Some(loaded) = files.get(file) else {
-            return;
-        };
-        let scenario = &loaded.document.scenario;
-        let swept = judge.sweep_power(scenario, random, |swept| {
-            let what = Box::new((swept.scenario.clone(), swept.failure.clone()));
-            // Whoever listens no longer has had enough.
-            let _ = news.send(News::Failed(file, what));
-            !stop.load(Ordering::Relaxed)
-        });
-        let _ = news.send(News::Swept(file, swept));
-        if stop.load(Ordering::Relaxed) {
-            return;
+/// What the threads share out: file after file.
+struct Work<'a> {
+    files: &'a [Loaded],
+    args: &'a SweepArgs,
+    next: AtomicUsize,
+    stop: AtomicBool,
+    interrupt: &'a Interrupt,
+}
+
+impl Work<'_> {
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed) && !self.interrupt.came()
+    }
+
+    fn judge(&self, news: &Sender<News>) {
+        let mut judge = judge::of_bugs(&self.args.bug);
+        while self.goes_on() {
+            let file = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(loaded) = self.files.get(file) else {
+                return;
+            };
+            let mut dump = Dump::of(self.args, file, loaded);
+            let scenario = &loaded.document.scenario;
+            let swept = judge.sweep_power(scenario, self.args.random, |swept| {
+                if let Some(failure) = swept.failure {
+                    let what = Box::new((swept.scenario(), failure.clone()));
+                    // Whoever listens no longer has had enough.
+                    let _ = news.send(News::Failed(file, what));
+                }
+                if let Err(error) = dump.take(swept) {
+                    let _ = news.send(News::Unwritten(error));
+                    return false;
+                }
+                self.goes_on()
+            });
+            let _ = news.send(News::Swept(file, swept));
         }
     }
 }
@@ -109,6 +139,7 @@ impl Teller<'_> {
         for news in news {
             match news {
                 News::Failed(file, what) => self.keep(file, *what)?,
+                News::Unwritten(error) => return Err(error),
                 News::Swept(file, tally) => {
                     self.done[file] = Some(tally);
                     self.tell_ready()?;
@@ -151,6 +182,7 @@ impl Teller<'_> {
                 self.ui.emit(&Record::PowerSweep(json::PowerSwept {
                     path: &path,
                     positions: tally.positions,
+                    midst: by_midst(tally).collect(),
                     cuts: tally.cuts,
                     states: tally.distinct,
                     held: tally.held,
@@ -165,14 +197,34 @@ impl Teller<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Exit, Error> {
-        if self.told > 1 {
-            let count = self.told;
+    fn finish(mut self) -> Result<Exit, Error> {
+        let (count, all) = (self.told, self.files.len());
+        if count < all {
+            self.all.complete = false;
+            self.ui.note(format_args!(
+                "ended early: {count} of {all} scenarios were swept"
+            ));
+        }
+        if count > 1 {
             self.ui
                 .say(format_args!("{count} scenarios: {}", told(&self.all)))?;
         }
+        if count > 0 {
+            let midst = by_midst(&self.all).filter(|(_, count)| *count > 0);
+            let midst: Vec<String> = midst
+                .map(|(name, count)| format!("{name} {}", HumanCount(count)))
+                .collect();
+            self.ui
+                .say(format_args!("in the midst of: {}", midst.join(", ")))?;
+        }
         Ok(self.keeper.finish(self.ui).max(self.failed))
     }
+}
+
+/// Returns the operations that were cut, by what they were in the midst of.
+fn by_midst(tally: &Tally) -> impl Iterator<Item = (&'static str, u64)> {
+    let names = Midst::ALL.into_iter().map(Midst::name);
+    names.zip(tally.midst)
 }
 
 /// Returns the words of a cut.

@@ -21,6 +21,8 @@ mod replay;
 mod full;
 mod interrupt;
 mod power;
+
+mod log;
 mod run;
 mod sweep;
 

@@ -104,6 +104,166 @@ fn a_scenario_of_a_folder_that_states_a_failure_is_left_out() {
     }
 }
 
+const POWER: &str = "\
+blkproof 1
+disk d 128k qcow2 cluster=4k
+write d 0 8k stamp
+backup d full to=full0
+flush d
+write d 4k 8k stamp
+";
+
+#[test]
+fn every_loss_of_power_is_counted_and_none_is_left_out() {
+    let folder = Folder::new();
+    folder.file("a.blk", POWER);
+    let ran = folder.run(&["sweep", "--power", "a.blk"]).exits(0);
+    let line = ran.out.lines().next().unwrap();
+    assert!(line.starts_with("ok  a.blk  "), "{line}");
+    assert!(line.ends_with(" states: all held, none left out"), "{line}");
+    let midst = ran.out.lines().nth(1).unwrap();
+    assert!(midst.starts_with("in the midst of: guest "), "{midst}");
+    assert!(midst.contains(", job "), "{midst}");
+    let record = |args: &[&str]| {
+        let args = [&["sweep", "--power", "--json", "a.blk"][..], args].concat();
+        let record = folder.run(&args).exits(0).records().remove(0);
+        assert_eq!(record["type"], "power-sweep");
+        assert_eq!(record["complete"], true);
+        assert_eq!(record["held"], record["states"]);
+        let count = |name: &str| record[name].as_u64().unwrap();
+        let midst = record["midst"].as_object().unwrap().values();
+        let sum: u64 = midst.map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(sum, count("positions"));
+        (count("positions"), count("cuts"), count("states"))
+    };
+    // A cut by chance more at each position is as many cuts more; four are usual.
+    let (positions, cuts, states) = record(&["--random", "0"]);
+    assert!(positions > 10 && cuts > 4 * positions && states > positions);
+    assert_eq!(record(&[]).1, cuts + 4 * positions);
+    assert_eq!(
+        record(&["--random", "9", "--jobs", "1"]).1,
+        cuts + 9 * positions
+    );
+}
+
+#[test]
+fn a_loss_of_power_that_an_engine_does_not_survive_is_told_with_its_cut() {
+    let folder = Folder::new();
+    folder.file("a.blk", POWER);
+    let bug = ["--bug", "flush-is-kept"];
+    let args = [&["sweep", "--power", "--jobs", "1", "a.blk"][..], &bug].concat();
+    let ran = folder.run(&args).exits(1);
+    assert!(ran.out.contains("flushed-survives at "), "{}", ran.out);
+    assert!(ran.out.contains("FAIL  a.blk  "), "{}", ran.out);
+    assert!(ran.out.contains(" failed, "), "{}", ran.out);
+    // The first line of the scenario that is kept is the cut.
+    let kept = ran
+        .out
+        .split_whitespace()
+        .find(|word| word.contains("blkproof-out/a-power-cut-lost") && word.ends_with(".blk"));
+    let path = kept.unwrap_or_else(|| panic!("{}", ran.out));
+    let text = folder.text(path);
+    assert!(text.contains("\npower-cut lost="), "{text}");
+    folder.run(&[&["replay", path][..], &bug].concat()).exits(1);
+}
+
+/// A scenario in which power is lost already is swept as what it leaves, not as if nothing had been
+/// lost.
+#[test]
+fn a_scenario_that_loses_power_itself_is_swept() {
+    let folder = Folder::new();
+    let text = "\
+blkproof 1
+disk d 256k qcow2 cluster=4k
+write d 0 64k stamp
+flush d
+write d 0 64k stamp
+power-cut lost=all
+read d 0 64k
+write d 128k 4k stamp
+power-cut lost=worst at=2
+flush d expect=any
+read d 0 64k
+write d 0 4k stamp
+kill
+flush d
+read d 0 256k
+";
+    folder.file("a.blk", text);
+    folder.run(&["replay", "a.blk"]).exits(0);
+    let ran = folder.run(&["sweep", "--power", "a.blk"]).exits(0);
+    assert!(
+        ran.out.contains(" states: all held, none left out"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn what_cuts_leave_is_written_down() {
+    let folder = Folder::new();
+    folder.file("a.blk", POWER);
+    let args = [
+        "sweep", "--power", "--json", "a.blk", "--dump", "left", "--every", "10",
+    ];
+    let record = folder.run(&args).exits(0).records().remove(0);
+    let states = record["states"].as_u64().unwrap();
+    let left = folder.path().join("left/001-a");
+    let mut folders = 0;
+    for entry in std::fs::read_dir(&left).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            folders += 1;
+            let image = std::fs::read(path.join("d")).unwrap();
+            assert!(image.starts_with(b"QFI\xfb"), "{}", path.display());
+        } else {
+            let path = path.to_str().unwrap();
+            folder.run(&["replay", path]).exits(0);
+        }
+    }
+    assert_eq!(folders, states.div_ceil(10));
+    // A name that leads elsewhere is none of a file.
+    folder.file("b.blk", POWER.replace("full0", "\"../full0\""));
+    let ran = folder.run(&["sweep", "--power", "b.blk", "--dump", "left"]);
+    assert!(ran.code == 2 || ran.err.contains("b.blk"), "{ran:?}");
+    assert!(!folder.path().join("left/full0").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sweep_of_power_can_be_interrupted() {
+    use std::io::Read as _;
+    use std::process::{Command, Stdio};
+
+    let folder = Folder::new();
+    for number in 0..40 {
+        folder.file(&format!("all/{number:02}.blk"), POWER);
+    }
+    let args = ["sweep", "--power", "--jobs", "1", "--random", "2000", "all"];
+    let mut child = folder
+        .command(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first line says that it has begun to listen long ago.
+    let mut out = child.stdout.take().unwrap();
+    let mut first = [0; 1];
+    out.read_exact(&mut first).unwrap();
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{rest}");
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert!(err.starts_with("ended early: "), "{err}");
+    assert!(rest.contains(", not complete"), "{rest}");
+}
+
 #[test]
 fn what_cannot_be_swept_is_bad_usage() {
     let folder = Folder::new();
@@ -113,6 +273,17 @@ fn what_cannot_be_swept_is_bad_usage() {
         &["sweep", "--exhaustive", "a.blk"],
         &["sweep", "--exhaustive", "--guest-steps", "9"],
         &["sweep", "missing.blk"],
+        &["sweep", "--power"],
+        &["sweep", "--power", "--random", "many", "a.blk"],
+        &["sweep", "--power", "--random", "-1", "a.blk"],
+        &["sweep", "--power", "--strike", "once", "a.blk"],
+        &["sweep", "--power", "--exhaustive"],
+        &["sweep", "--random", "1", "a.blk"],
+        &["sweep", "--dump", "left", "a.blk"],
+        &["sweep", "--power", "--every", "2", "a.blk"],
+        &[
+            "sweep", "--power", "--dump", "left", "--every", "0", "a.blk",
+        ],
     ] {
         let ran = folder.run(args).exits(2);
         assert!(ran.err.contains("error"), "{args:?}: {}", ran.err);

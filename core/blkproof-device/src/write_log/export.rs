@@ -66,6 +66,10 @@ pub fn export<D: BlockDevice>(
         begin(&mut *device, log)?;
     }
     for recorded in record {
+        if let Operation::PowerCut(..) = recorded.what {
+            lose(store, image, recorded, log)?;
+            continue;
+        }
         if recorded.image == *image {
             add(store, recorded, log)?;
         }
@@ -140,6 +144,7 @@ fn add<D: BlockDevice>(
         }
         Operation::WriteZeroes { range, .. } => zero(store, image, *range, false, log)?,
         Operation::Discard(range) => zero(store, image, *range, true, log)?,
+        Operation::Flush if recorded.struck => {}
         Operation::Flush => log.flush()?,
         Operation::Resize(size) => log.resize(*size)?,
         Operation::Create(size) => {
@@ -151,7 +156,37 @@ fn add<D: BlockDevice>(
             log.resize(Length(0))?;
             log.flush()?;
         }
+        Operation::PowerCut(..) => {}
     }
+    Ok(())
+}
+
+/// Exports a loss of power, and has it happen: what is left where something was pending is written,
+/// durably.
+fn lose<D: BlockDevice>(
+    store: &MemStore,
+    image: &ImageName,
+    recorded: &Recorded,
+    log: &mut Writer<D>,
+) -> Result<(), ExportError> {
+    let doubtful = store.undurable(image);
+    store.redo(recorded, true)?;
+    let Ok(mut device) = store.plain(image) else {
+        return Ok(());
+    };
+    let (size, sector) = (device.size(), log.sector().0);
+    let held = ByteRange::new(0, size.0.next_multiple_of(sector));
+    for range in doubtful {
+        let range = range.outward(sector).intersect(held);
+        let mut at = range.start;
+        while at < range.end() {
+            let piece = ByteRange::new(at, (range.end() - at).min(CHUNK.max(sector)));
+            write(&mut *device, log, piece, Durability::Later)?;
+            at = piece.end();
+        }
+    }
+    log.resize(size)?;
+    log.flush()?;
     Ok(())
 }
 

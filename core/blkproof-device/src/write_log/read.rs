@@ -41,11 +41,11 @@ impl<D: BlockDevice> Reader<D> {
             problem,
         };
         let len = log.size().0;
-        if len < SUPER {
-            let needed = Some(SUPER);
+        if len < SUPER as u64 {
+            let needed = Some(SUPER as u64);
             return Err(wrong(0, LogProblem::Truncated { needed, len }));
         }
-        let mut bytes = [0; SUPER as usize];
+        let mut bytes = [0; SUPER];
         log.read_at(Offset(0), &mut bytes)
             .map_err(|error| wrong(0, LogProblem::Io(error)))?;
         let (magic, version, count) = (word(&bytes, 0), word(&bytes, 8), word(&bytes, 16));
@@ -109,7 +109,7 @@ impl<D: BlockDevice> Reader<D> {
 
     fn entry(&mut self, number: u64, offset: u64) -> Result<Entry, LogProblem> {
         let data = self.within(offset, self.sector)?;
-        let mut head = [0; ENTRY as usize];
+        let mut head = [0; ENTRY];
         self.log
             .read_at(Offset(offset), &mut head)
             .map_err(LogProblem::Io)?;
@@ -134,7 +134,7 @@ impl<D: BlockDevice> Reader<D> {
         self.at = self.within(data, if has_data { len } else { 0 })?;
         let range = ByteRange::new(start, len);
         let what = if flags & MARK != 0 {
-            Logged::Mark(self.text(offset + ENTRY, text_len)?)
+            Logged::Mark(self.text(offset + ENTRY as u64, text_len)?)
         } else if len == 0 {
             Logged::Nothing
         } else if has_data {
@@ -161,7 +161,7 @@ impl<D: BlockDevice> Reader<D> {
     }
 
     fn text(&mut self, at: u64, len: u64) -> Result<String, LogProblem> {
-        if len > self.sector - ENTRY {
+        if len > self.sector - ENTRY as u64 {
             return Err(LogProblem::MarkTooLong(len));
         }
         let text = self.bytes(at, len)?;

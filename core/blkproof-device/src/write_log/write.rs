@@ -86,7 +86,8 @@ impl<D: BlockDevice> Writer<D> {
 
     fn entry(&mut self, range: ByteRange, flags: u64, text: &[u8]) -> IoResult<()> {
         let (sector, text_len) = (self.sector, text.len() as u64);
-        if range.start % sector != 0 || range.len % sector != 0 || text_len > sector - ENTRY {
+        let is_whole = range.start.is_multiple_of(sector) && range.len.is_multiple_of(sector);
+        if !is_whole || text_len > sector - ENTRY as u64 {
             return Err(Errno::EINVAL.into());
         }
         let words = [range.start / sector, range.len / sector, flags, text_len];
@@ -107,7 +108,7 @@ impl<D: BlockDevice> Writer<D> {
 
     /// Ends the log, makes it durable and gives the device back that holds it.
     pub fn finish(mut self) -> IoResult<D> {
-        let mut bytes = Vec::with_capacity(SUPER as usize);
+        let mut bytes = Vec::with_capacity(SUPER);
         for word in [MAGIC, VERSION, self.count] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }

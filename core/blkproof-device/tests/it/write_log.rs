@@ -28,8 +28,11 @@ fn read(disk: &mut dyn BlockDevice, at: u64, len: u64) -> Vec<u8> {
     buf
 }
 
+/// What is wrong, in which entry, and where.
+type Wrong = (Option<u64>, u64, LogProblem);
+
 /// Reads all entries, up to the first that is none.
-fn entries<D: BlockDevice>(log: D) -> Result<Vec<Entry>, (Option<u64>, u64, LogProblem)> {
+fn entries<D: BlockDevice>(log: D) -> Result<Vec<Entry>, Wrong> {
     let told = |error: blkproof_device::write_log::LogError| {
         assert!(!error.to_string().is_empty());
         (error.entry, error.offset, error.problem)
@@ -105,7 +108,7 @@ fn an_entry_that_flushes_and_writes_flushes_first() {
 
 #[test]
 fn what_is_no_log_is_told_with_its_place() {
-    let cases: [(u64, &[u8], (Option<u64>, u64, LogProblem)); 9] = [
+    let cases: [(u64, &[u8], Wrong); 9] = [
         (0, &[0], (None, 0, LogProblem::Magic(0x6a_7366_7773_6800))),
         (8, &[2], (None, 8, LogProblem::Version(2))),
         (24, &[0, 3], (None, 24, LogProblem::SectorSize(768))),

@@ -6,6 +6,8 @@
 //! contents in the midst of the same step are one state, which is judged once: nothing that is
 //! known differs between them. So no position and no policy is left out, and nothing is run twice.
 
+mod midst;
+
 use std::collections::BTreeSet;
 
 use blkproof_device::{MemStore, Operation, Recorded};
@@ -13,6 +15,8 @@ use blkproof_spec::fault::Kept;
 use blkproof_spec::power::{Lost, Moment, PowerCut, Rest, Torn, TornUnit};
 use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{Scenario, Step, StepNumber};
+
+pub use midst::Midst;
 
 use crate::inspect::Inspector;
 use crate::outcome::{Failure, Outcome};
@@ -26,10 +30,24 @@ pub struct Swept<'a> {
     pub cut: &'a PowerCut,
     /// The step in whose midst it came.
     pub step: StepNumber,
-    /// The scenario up to that step with the cut in it: what to keep and replay.
-    pub scenario: &'a Scenario,
-    /// What did not hold.
-    pub failure: &'a Failure,
+    /// What did not hold, where something did not.
+    pub failure: Option<&'a Failure>,
+    scenario: &'a Scenario,
+    midst: &'a MemStore,
+}
+
+impl Swept<'_> {
+    /// Returns the scenario up to that step with the cut in it: what to keep and replay.
+    #[must_use]
+    pub fn scenario(&self) -> Scenario {
+        struck(self.scenario, self.step, self.cut)
+    }
+
+    /// Returns what the cut left, before anybody opened it.
+    #[must_use]
+    pub fn remains(&self) -> MemStore {
+        remains(self.midst, self.cut, self.scenario)
+    }
 }
 
 /// What a sweep comes to.
@@ -37,6 +55,8 @@ pub struct Swept<'a> {
 pub struct Tally {
     /// The operations in whose midst power was cut.
     pub positions: u64,
+    /// The same by what it was in the midst of, in the order of [`Midst::ALL`].
+    pub midst: [u64; Midst::ALL.len()],
     /// The cuts: at each position one for each policy.
     pub cuts: u64,
     /// How many of them left a state that no other had left before in the midst of the same step.
@@ -64,6 +84,9 @@ impl Tally {
     /// Adds what another sweep comes to.
     pub fn add(&mut self, other: &Self) {
         self.positions += other.positions;
+        for (mine, other) in self.midst.iter_mut().zip(other.midst) {
+            *mine += other;
+        }
         self.cuts += other.cuts;
         self.distinct += other.distinct;
         self.held += other.held;
@@ -77,8 +100,7 @@ impl Tally {
 /// random ones up to the number `random`.
 ///
 /// `fresh` makes a subject; the scenario is run on the first one. What the scenario states of its
-/// steps is left out. `each` is told of each state in which something did not hold and says whether
-/// to go on.
+/// steps is left out. `each` is told of each state and says whether to go on.
 ///
 /// # Errors
 ///
@@ -119,6 +141,33 @@ pub fn sweep<S: Subject>(
     Ok(sweep.tally)
 }
 
+/// What a scenario did to a store.
+#[derive(Debug)]
+pub struct Done {
+    /// The store as it was before the first step, with volatile caches.
+    pub store: MemStore,
+    /// What was done to its devices, in order.
+    pub record: Vec<Recorded>,
+}
+
+/// Runs a scenario, of which what it states of its steps is left out, and records what it does to
+/// the store, as a sweep of it does.
+///
+/// # Errors
+///
+/// If the subject cannot make the images of the setup.
+pub fn record<S: Subject>(
+    runner: &mut Runner,
+    scenario: &Scenario,
+    mut fresh: impl FnMut() -> S,
+) -> Result<Done, SubjectError> {
+    let scenario = super::unstated(scenario.clone());
+    let recording = runner.record(&scenario, &mut fresh(), None);
+    let store = runner.prepare(&scenario, &mut fresh())?;
+    let record = recording.record().to_vec();
+    Ok(Done { store, record })
+}
+
 struct Sweep<'a> {
     runner: &'a mut Runner,
     scenario: &'a Scenario,
@@ -141,11 +190,10 @@ impl Sweep<'_> {
         each: &mut impl FnMut(&Swept<'_>) -> bool,
     ) -> bool {
         self.tally.positions += 1;
+        self.tally.midst[Midst::of(self.scenario, step) as usize] += 1;
         for mut cut in cuts(recorded, midst, random) {
             self.tally.cuts += 1;
-            let remains = midst.fork();
-            // Memory does not fail.
-            let _ = remains.cut_power(&cut, self.scenario.setup.cache);
+            let remains = remains(midst, &cut, self.scenario);
             if !self.seen.insert((step, remains.digest())) {
                 continue;
             }
@@ -158,27 +206,42 @@ impl Sweep<'_> {
                 &mut fresh(),
                 Some(self.inspector),
             );
-            match &outcome {
-                Outcome::Held(_) => self.tally.held += 1,
-                Outcome::NotJudged(..) => self.tally.not_judged += 1,
+            let failure = match &outcome {
+                Outcome::Held(_) => {
+                    self.tally.held += 1;
+                    None
+                }
+                Outcome::NotJudged(..) => {
+                    self.tally.not_judged += 1;
+                    None
+                }
                 Outcome::Failed(failure) => {
                     self.tally.failed += 1;
-                    let ahead = recorded.number - self.recording.before_steps();
-                    cut.at = Some(Moment(ahead));
-                    let swept = Swept {
-                        cut: &cut,
-                        step,
-                        scenario: &struck(self.scenario, step, &cut),
-                        failure,
-                    };
-                    if !each(&swept) {
-                        return false;
-                    }
+                    Some(&**failure)
                 }
+            };
+            cut.at = Some(Moment(recorded.number - self.recording.before_steps()));
+            let swept = Swept {
+                cut: &cut,
+                step,
+                failure,
+                scenario: self.scenario,
+                midst,
+            };
+            if !each(&swept) {
+                return false;
             }
         }
         true
     }
+}
+
+/// Returns what a cut leaves of a store.
+fn remains(midst: &MemStore, cut: &PowerCut, scenario: &Scenario) -> MemStore {
+    let remains = midst.fork();
+    // Memory does not fail.
+    let _ = remains.cut_power(cut, scenario.setup.cache);
+    remains
 }
 
 /// Returns the scenario up to the step in whose midst power is cut, with the cut before all others.
@@ -196,7 +259,8 @@ fn struck(scenario: &Scenario, step: StepNumber, cut: &PowerCut) -> Scenario {
 
 /// Returns every cut that is tried in the midst of an operation: the deterministic policies, and
 /// the random ones up to the number `random`.
-fn cuts(recorded: &Recorded, midst: &MemStore, random: u64) -> Vec<PowerCut> {
+#[must_use]
+pub fn cuts(recorded: &Recorded, midst: &MemStore, random: u64) -> Vec<PowerCut> {
     let pending = midst.pending().len() as u64;
     let plain = [Lost::All, Lost::None, Lost::Worst, Lost::Reordered];
     let mut cuts: Vec<_> = plain.into_iter().map(PowerCut::new).collect();
