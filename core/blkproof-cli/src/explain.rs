@@ -1,6 +1,8 @@
 //! `blkproof explain`: a failure told, and what of its scenario it takes.
 
 use blkproof::explain::{self, Weighed, Weight};
+use blkproof::shrink::fewest_lost;
+use blkproof::text::Document;
 use blkproof_spec::Scenario;
 
 use crate::args::ExplainArgs;
@@ -13,6 +15,9 @@ use crate::shrink::{self, Failing};
 use crate::tell;
 use crate::ui::Ui;
 
+/// How many runs the search may take for the fewest sectors whose loss is enough.
+const FEWEST_MAX: u64 = 300;
+
 /// Explains how a file fails.
 pub(crate) fn run(args: &ExplainArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let file = match load::one(&args.file, ui)? {
@@ -22,8 +27,13 @@ pub(crate) fn run(args: &ExplainArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let mut judge = judge::of_bugs(&args.bug);
     let Failing { failure, keep } = Failing::of(&file, args.keep.as_deref(), &mut judge)?;
     let path = file.path.display().to_string();
-    let report = tell::report(&failure, &file.document, &path, &args.bug, ui);
+    let mut report = tell::report(&failure, &file.document, &path, &args.bug, ui);
     let mut run = |scenario: &Scenario| shrink::judged(&mut judge, scenario, keep);
+    let scenario = &file.document.scenario;
+    if let Some(fewest) = fewest_lost(scenario, &failure, keep, FEWEST_MAX, &mut run) {
+        let document = Document::of(fewest.scenario);
+        report.cuts = tell::report(&fewest.failure, &document, &path, &args.bug, ui).cuts;
+    }
     let told = explain::explain(&file.document, &failure, keep, report, &mut run);
     ui.say(told.render())?;
     let weighed = told.rules.iter().chain(&told.steps).map(record);

@@ -1,6 +1,7 @@
 //! The built-in engine before its judge.
 
 use core::cell::Cell;
+use std::borrow::Cow;
 use std::panic;
 
 use blkproof::coverage::Coverage;
@@ -25,10 +26,12 @@ pub(crate) struct Judge {
 
 /// Makes a judge of the engine with the seeded bugs of these names.
 pub(crate) fn of_bugs(names: &[BugName]) -> Judge {
-    let bugs = names
-        .iter()
-        .fold(Bugs::NONE, |bugs, name| bugs.with(name.0));
-    Judge::with_bugs(bugs)
+    Judge::with_bugs(set_of(names))
+}
+
+fn set_of(names: &[BugName]) -> Bugs {
+    let names = names.iter();
+    names.fold(Bugs::NONE, |bugs, name| bugs.with(name.0))
 }
 
 impl Judge {
@@ -125,6 +128,24 @@ pub(crate) fn sweep_log<E>(
     let swept = log::sweep(log, store, operations, Engine::new, &mut inspector, each);
     JUDGING.set(false);
     swept
+}
+
+/// Returns a failure of the engine with these seeded bugs, with what its cuts of the power took.
+pub(crate) fn with_lost<'a>(
+    failure: &'a Failure,
+    scenario: &Scenario,
+    bugs: &[BugName],
+) -> Cow<'a, Failure> {
+    if failure.counts.cuts.iter().all(|cut| cut.lost.is_empty()) {
+        return Cow::Borrowed(failure);
+    }
+    let mut options = Options::default();
+    options.tell_lost = true;
+    let mut told = failure.clone();
+    if let Outcome::Failed(again) = run(&mut Runner::new(options), set_of(bugs), scenario) {
+        told.counts.cuts = again.counts.cuts;
+    }
+    Cow::Owned(told)
 }
 
 std::thread_local! {

@@ -6,6 +6,7 @@ use blkproof_spec::StatedOutcome;
 
 use crate::args::BugName;
 use crate::json;
+use crate::judge;
 use crate::replay::Replayed;
 use crate::ui::Ui;
 
@@ -75,7 +76,8 @@ pub(crate) fn report(
     for bug in bugs {
         args.extend(["--bug", bug.0.name()]);
     }
-    Report::new(failure, document, path, &ui.command(args))
+    let failure = judge::with_lost(failure, &document.scenario, bugs);
+    Report::new(&failure, document, path, &ui.command(args))
 }
 
 fn not_judged(why: &NotJudged) -> String {

@@ -7,6 +7,7 @@ use crate::block_device::{BlockDevice, Durability, IoError, IoResult};
 use crate::fault_store::{FaultStore, MemStore};
 use crate::layer::chance;
 use crate::media::Media;
+use crate::range_set::RangeSet;
 use crate::record::{Operation, Recorded};
 use crate::store::{Store, StoreError};
 use crate::volatile::{Fates, Pending};
@@ -129,13 +130,7 @@ impl<M: Media> FaultStore<M> {
                 return Ok(());
             };
             let mut fates = Fates::new(cut, cache, name);
-            let youngest = volatile.pending().last().map(|one| one.number);
-            let planned = volatile.pending().map(|one| {
-                let before = numbers.partition_point(|number| *number < one.number);
-                let youngest = Some(one.number) == youngest;
-                fates.next(one, before as u64 + 1, youngest)
-            });
-            let planned: Vec<_> = planned.collect();
+            let planned = fates.all(volatile, &numbers);
             volatile.resolve(disk, fates.reversed(), &planned)
         })?;
         self.kill();
@@ -152,6 +147,34 @@ impl<M: Media> FaultStore<M> {
                 volatile.clear();
             }
         });
+    }
+
+    /// Returns the bytes that would not reach the medium if the power were cut this way now, of each
+    /// image and each operation in order. What a change of size takes, and what the order alone
+    /// decides, is not among them.
+    #[must_use]
+    pub fn losses(&self, cut: &PowerCut, cache: Cache) -> Vec<(ImageName, ByteRange)> {
+        let numbers = self.pending_numbers();
+        let mut lost = Vec::new();
+        self.each_device(|name, device| {
+            if let (_, Some(volatile)) = device.lock().cached() {
+                let planned = Fates::new(cut, cache, name).all(volatile, &numbers);
+                let mut gone = RangeSet::default();
+                for (one, fate) in volatile.pending().zip(&planned) {
+                    if one.kind.is_some() {
+                        fate.add_lost(one.range, &mut gone);
+                    }
+                }
+                let runs = gone.runs(ByteRange::between(0, u64::MAX));
+                lost.extend(runs.map(|run| (name.clone(), run)));
+            }
+        });
+        lost
+    }
+
+    fn pending_numbers(&self) -> Vec<u64> {
+        let pending = self.pending();
+        pending.iter().map(|(_, one)| one.number).collect()
     }
 
     /// Returns every operation that is not durable now, with its image, in the order in which they

@@ -4,8 +4,8 @@
 use core::error::Error;
 
 use blkproof::device::Piece;
-use blkproof::{Backing, Images, InspectError, Inspected, Inspector, Soundness};
-use blkproof_qcow2::inspect::{Contents, Found, Layer, Limits, inspect};
+use blkproof::{Backing, FilePart, Images, InspectError, Inspected, Inspector, Soundness};
+use blkproof_qcow2::inspect::{Contents, Found, Layer, Limits, inspect, parts};
 use blkproof_qcow2::probe;
 use blkproof_spec::{ByteRange, Format, ImageName, Length, Offset};
 
@@ -177,6 +177,27 @@ impl Inspected for Image {
         see: &mut dyn FnMut(u64, Piece<'_>),
     ) -> Result<(), InspectError> {
         self.contents.visit(range, see).map_err(message)
+    }
+
+    fn parts(&mut self, wanted: &[ByteRange]) -> Result<Vec<FilePart>, InspectError> {
+        if self.format == Format::Raw {
+            let data = wanted.iter().map(|range| FilePart {
+                range: *range,
+                what: "data",
+                led_by: None,
+                guest: Some(range.start),
+            });
+            return Ok(data.collect());
+        }
+        let device = self.top().device_mut();
+        let found = parts(device, wanted, &Limits::default()).map_err(message)?;
+        let found = found.into_iter().map(|part| FilePart {
+            range: part.range,
+            what: part.what,
+            led_by: part.led_by,
+            guest: part.guest,
+        });
+        Ok(found.collect())
     }
 
     fn soundness(&mut self) -> Result<Soundness, InspectError> {

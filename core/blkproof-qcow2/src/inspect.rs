@@ -17,6 +17,8 @@ mod sweep;
 
 mod contents;
 
+mod parts;
+
 use core::fmt;
 
 use blkproof_device::BlockDevice;
@@ -30,6 +32,7 @@ use uses::Gather;
 
 pub use bitmaps::{FoundBitmap, bitmaps};
 pub use contents::{Contents, Extent, Found, Layer};
+pub use parts::{Part, parts};
 
 /// How much an inspection may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

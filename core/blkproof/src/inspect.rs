@@ -114,12 +114,36 @@ pub trait Inspected: fmt::Debug {
         see: &mut dyn FnMut(u64, Piece<'_>),
     ) -> Result<(), InspectError>;
 
+    /// Returns the parts of the top image's file that lie, in whole or in part, within `wanted`.
+    /// Without it nobody can tell what a loss of power took; by default nothing is told.
+    ///
+    /// # Errors
+    ///
+    /// Where the image cannot be read.
+    fn parts(&mut self, wanted: &[ByteRange]) -> Result<Vec<FilePart>, InspectError> {
+        let _ = wanted;
+        Ok(Vec::new())
+    }
+
     /// Looks at the structure of the top image.
     ///
     /// # Errors
     ///
     /// Where the image cannot be read.
     fn soundness(&mut self) -> Result<Soundness, InspectError>;
+}
+
+/// A part of an image, as it lies in its file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FilePart {
+    /// Where it lies.
+    pub range: ByteRange,
+    /// What it is, in the words of the format: `data`, `L2 table`.
+    pub what: &'static str,
+    /// What leads there, and where in the file that says so.
+    pub led_by: Option<(&'static str, ByteRange)>,
+    /// Which byte of the guest its first one is, if it is data.
+    pub guest: Option<u64>,
 }
 
 /// What an inspector found out about an image's structure.

@@ -59,9 +59,11 @@ pub use blkproof_device as device;
 pub use blkproof_spec as spec;
 pub use case::Case;
 pub use check::{Check, Judged, check};
-pub use inspect::{Backing, Images, InspectError, Inspected, Inspector, Soundness};
-pub use outcome::{Counts, Failure, Finding, Identity, Moment, NotJudged, Outcome};
-pub use report::{Entry, Report, Told, WrongRange};
+pub use inspect::{Backing, FilePart, Images, InspectError, Inspected, Inspector, Soundness};
+pub use outcome::{
+    Counts, Cut, Failure, Finding, Identity, LedBy, LostPart, Moment, NotJudged, Outcome,
+};
+pub use report::{Entry, Report, Told, ToldCut, WrongRange};
 pub use run::{Cleanup, Options, Recording, Runner, sha256_hex};
 pub use small::{SmallEngine, SmallSubject, Source};
 pub use subject::{Subject, SubjectError};

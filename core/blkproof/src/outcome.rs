@@ -5,7 +5,9 @@ use core::fmt;
 use blkproof_spec::fault::Firing;
 use blkproof_spec::model::Violation;
 use blkproof_spec::step::Action;
-use blkproof_spec::{FaultRule, ImageName, Property, Reply, Scenario, StatedOutcome, StepNumber};
+use blkproof_spec::{
+    ByteRange, FaultRule, ImageName, Property, Reply, Scenario, StatedOutcome, StepNumber,
+};
 
 use crate::text::keyword;
 
@@ -51,12 +53,54 @@ pub struct Counts {
     pub idle_rules: Vec<FaultRule>,
     /// How often power was lost or the process killed.
     pub losses: u64,
+    /// The cuts of the power that struck, with what they took.
+    pub cuts: Vec<Cut>,
     /// The comparisons that the model demanded.
     pub demands: u64,
     /// The bytes that were compared.
     pub bytes_compared: u64,
     /// The SHA-256 of everything observable, where tracing was asked for.
     pub trace: Option<[u8; 32]>,
+}
+
+/// A cut of the power that struck.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// The step that asked for it.
+    pub asked: StepNumber,
+    /// What was pending, in order, image by image.
+    pub pending: Vec<(ImageName, ByteRange)>,
+    /// What of that did not reach the medium.
+    pub lost: Vec<(ImageName, ByteRange)>,
+    /// What that was, where it was asked for
+    /// ([`Options::tell_lost`](crate::Options::tell_lost)) and an inspector can tell.
+    pub parts: Vec<LostPart>,
+}
+
+/// A part of an image that a cut of the power took.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LostPart {
+    /// The image.
+    pub image: ImageName,
+    /// The bytes of its file.
+    pub range: ByteRange,
+    /// What they are, in the words of the format.
+    pub what: &'static str,
+    /// Which byte of the guest the first of them is, if they are data.
+    pub guest: Option<u64>,
+    /// What leads there.
+    pub led_by: Option<LedBy>,
+}
+
+/// What leads to something that was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LedBy {
+    /// What it is, in the words of the format.
+    pub what: &'static str,
+    /// It was not durable either, and reached the medium.
+    pub fresh: bool,
+    /// It leads there now, behind the cut.
+    pub remains: bool,
 }
 
 /// When something did not hold.

@@ -5,6 +5,8 @@
 
 mod contents;
 
+mod lost;
+
 mod render;
 
 mod timeline;
@@ -14,7 +16,8 @@ use blkproof_spec::{Scenario, StepNumber};
 use crate::outcome::{Failure, Finding, Moment};
 use crate::text::{Document, describe};
 
-pub(crate) use render::findings_text;
+pub use lost::ToldCut;
+pub(crate) use render::{cuts_text, findings_text};
 pub(crate) use timeline::firings;
 
 /// A failure told.
@@ -34,6 +37,8 @@ pub struct Report {
     pub findings: Vec<Told>,
     /// The steps that have to do with it.
     pub timeline: Vec<Entry>,
+    /// What the cuts of the power took.
+    pub cuts: Vec<ToldCut>,
     /// How many steps the timeline leaves out.
     pub left_out: usize,
     /// The command that replays it.
@@ -114,6 +119,7 @@ impl Report {
                 .map(|finding| told(finding, document, last))
                 .collect(),
             timeline,
+            cuts: lost::cuts(failure, &document.scenario),
             left_out,
             replay: replay.to_owned(),
         }

@@ -22,6 +22,8 @@ mod known;
 
 mod looked;
 
+mod lost;
+
 mod on_top;
 
 mod power;
@@ -71,6 +73,11 @@ pub struct Options {
     /// How many of the first steps were carried out on the images already, by somebody else. They
     /// are only shown to the model.
     pub prepared: usize,
+    /// Whether an inspector finds out of each cut of the power what it took, for reports.
+    pub tell_lost: bool,
+    /// Whether devices keep volatile what is not flushed although the scenario has no loss of power:
+    /// a job that reports success while its target is not durable is found then, too.
+    pub volatile: bool,
 }
 
 /// When a run is brought to an end by steps of the judge's own.
@@ -91,6 +98,8 @@ impl Default for Options {
             trace: false,
             cleanup: Cleanup::AfterTrouble,
             prepared: 0,
+            tell_lost: false,
+            volatile: false,
         }
     }
 }
@@ -234,7 +243,7 @@ impl Runner {
             capabilities,
             model: &mut self.model,
             trace: self.options.trace.then(trace::Trace::default),
-            losses: Losses::of(scenario),
+            losses: Losses::of(scenario, self.options.volatile),
             marks: None,
             moment: Moment::Preparing,
             findings,

@@ -20,6 +20,8 @@ mod hint;
 
 pub(crate) mod links;
 
+mod lost;
+
 mod rounds;
 
 pub(crate) mod search;
@@ -41,6 +43,7 @@ use search::Search;
 
 pub use drive::{Progress, Shrunk, identity, shrink};
 pub(crate) use hint::failing;
+pub use lost::{FewestLost, fewest_lost};
 pub(crate) use rounds::without;
 
 /// How many candidates are handed out where nothing else is said.

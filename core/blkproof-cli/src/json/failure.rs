@@ -35,8 +35,24 @@ pub(crate) struct Failure {
     findings: Vec<Finding>,
     /// The steps that have to do with it.
     timeline: Vec<Step>,
+    /// What the cuts of the power took.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cuts: Vec<Cut>,
     /// The command that replays it.
     replay: String,
+}
+
+/// A cut of the power.
+#[derive(Debug, Serialize)]
+struct Cut {
+    /// The step that asked for it.
+    step: u32,
+    /// How many sectors it took: so many are enough.
+    sectors: u64,
+    /// What these were.
+    parts: Vec<String>,
+    /// The assumption that this breaks.
+    assumption: String,
 }
 
 /// Something that does not hold.
@@ -90,7 +106,14 @@ impl From<Report> for Failure {
             reply: entry.reply,
             faults: entry.faults,
         });
+        let cuts = report.cuts.into_iter().map(|cut| Cut {
+            step: cut.step,
+            sectors: cut.sectors,
+            parts: cut.parts,
+            assumption: cut.assumption,
+        });
         Self {
+            cuts: cuts.collect(),
             file: report.file,
             line: report.line,
             step: report.step,

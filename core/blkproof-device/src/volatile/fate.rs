@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use blkproof_spec::power::{Cache, Lost, PowerCut, Rest, Torn};
 use blkproof_spec::{ByteRange, ImageName, IoType};
 
-use super::Pending;
+use super::{Pending, Volatile};
 use crate::layer::{chance, keeps};
 use crate::range_set::RangeSet;
 
@@ -27,6 +27,22 @@ pub(crate) enum Fate {
         /// Where bytes stand then that nobody wrote, each part with what they follow from.
         garbage: Vec<(ByteRange, u64)>,
     },
+}
+
+impl Fate {
+    /// Adds what does not reach the medium of an operation on `range`.
+    pub(crate) fn add_lost(&self, range: ByteRange, lost: &mut RangeSet) {
+        match self {
+            Self::Kept => {}
+            Self::Lost => lost.insert(range),
+            Self::Parts { kept, .. } => {
+                let mut gone = RangeSet::default();
+                gone.insert(range);
+                kept.iter().for_each(|part| gone.remove(*part));
+                gone.runs(range).for_each(|run| lost.insert(run));
+            }
+        }
+    }
 }
 
 /// Decides what becomes of the operations on one image, one after the other.
@@ -63,9 +79,20 @@ impl<'a> Fates<'a> {
         reversed && !self.cache.ordered
     }
 
+    /// Decides on all operations of an image; `numbers` are those of all that is pending in the
+    /// store.
+    pub(crate) fn all(&mut self, volatile: &Volatile, numbers: &[u64]) -> Vec<Fate> {
+        let youngest = volatile.pending().last().map(|one| one.number);
+        let pending = volatile.pending().map(|one| {
+            let before = numbers.partition_point(|number| *number < one.number);
+            self.next(one, before as u64 + 1, Some(one.number) == youngest)
+        });
+        pending.collect()
+    }
+
     /// Decides on the next operation, the `number`-th of the store; `youngest` says whether it is
     /// the last one on its image.
-    pub(crate) fn next(&mut self, pending: &Pending, number: u64, youngest: bool) -> Fate {
+    fn next(&mut self, pending: &Pending, number: u64, youngest: bool) -> Fate {
         let times = self.seen.entry((pending.kind, pending.range)).or_insert(0);
         let before = *times;
         *times += 1;

@@ -312,6 +312,48 @@ fn what_is_not_durable_now_can_be_asked_for_at_any_time() {
 }
 
 #[test]
+fn what_a_cut_would_take_can_be_asked_for_and_lost_by_name() {
+    let sectors = |start: u64, count: u64| ByteRange::new(start * 512, count * 512);
+    for lost in [
+        Lost::All,
+        Lost::From(2),
+        Lost::Only(2),
+        Lost::Worst,
+        Lost::None,
+    ] {
+        let written = || {
+            let bench = Bench::new(&["a", "b"]);
+            bench.write("a", 1, 2, 2);
+            bench.write("b", 4, 3, 3);
+            bench.write("a", 8, 4, 4);
+            bench
+        };
+        let bench = written();
+        let cut = PowerCut::new(lost.clone());
+        let gone = bench.store.losses(&cut, Cache::default());
+        let (a, b) = (image("a"), image("b"));
+        let expected = match lost {
+            Lost::All => vec![
+                (a.clone(), sectors(1, 2)),
+                (a, sectors(8, 4)),
+                (b, sectors(4, 3)),
+            ],
+            Lost::From(_) => vec![(a, sectors(8, 4)), (b, sectors(4, 3))],
+            Lost::Only(_) => vec![(b, sectors(4, 3))],
+            Lost::Worst => vec![(a, sectors(1, 2))],
+            _ => Vec::new(),
+        };
+        assert_eq!(gone, expected);
+        bench.cut(lost);
+        let named = written();
+        named.cut(Lost::These(gone));
+        for disk in ["a", "b"] {
+            assert_eq!(bench.sectors(disk), named.sectors(disk));
+        }
+    }
+}
+
+#[test]
 fn bytes_that_are_not_pending_take_nothing_with_them_on_an_ordered_device() {
     let bench = Bench::new(&["a"]);
     bench.write("a", 0, 1, 2);

@@ -36,12 +36,12 @@ pub struct FoundBitmap {
 }
 
 /// An entry of the directory.
-struct Entry {
+pub(super) struct Entry {
     number: u64,
     name: Vec<u8>,
     granularity_bits: u8,
     flags: u32,
-    table: Table,
+    pub(super) table: Table,
 }
 
 impl Entry {
@@ -90,7 +90,7 @@ pub fn bitmaps<D: BlockDevice + ?Sized>(
 }
 
 /// Reads the directory as far as it can be read, and tells what is wrong with it.
-fn directory<D: BlockDevice + ?Sized>(
+pub(super) fn directory<D: BlockDevice + ?Sized>(
     device: &mut D,
     parsed: &Parsed,
     bitmaps: Bitmaps,

@@ -7,7 +7,7 @@ use crate::errno::Errno;
 use crate::event::{ErrorAction, JobEvent, Side};
 use crate::fault::Firing;
 use crate::name::{BitmapName, ImageName, JobName, RequestId, Tag};
-use crate::property::{Property, flushed_survives};
+use crate::property::{Property, completed_survives, flushed_survives};
 use crate::reply::Reply;
 use crate::status::{IoStatus, JobEnd, JobState, Status};
 use crate::units::{ByteRange, Length};
@@ -63,6 +63,12 @@ impl Judgement {
     pub fn clear(&mut self) {
         self.violations.clear();
         self.demands.clear();
+    }
+
+    /// Reports that a job said that it succeeded while these bytes of its target's device were not
+    /// durable.
+    pub fn volatile_target(&mut self, target: &ImageName, bytes: Vec<ByteRange>) {
+        completed_survives::volatile(target, bytes, self);
     }
 
     /// Reports that a disk turned out to be smaller, after a loss of power, than it was reported to

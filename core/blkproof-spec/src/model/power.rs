@@ -14,7 +14,7 @@ use super::bitmaps::Owner;
 use super::images::{Absent, Contents, Image, ImageId, Images, Presence, Value};
 use super::jobs::RestorePoint;
 use super::judgement::{Against, Demand, Judgement, Observation, Scope, Target};
-use crate::name::ImageName;
+use crate::name::{ImageName, JobName};
 use crate::power::Rest;
 use crate::property::{Property, completed_survives};
 use crate::step::{Action, StepNumber};
@@ -378,6 +378,13 @@ impl Model {
             self.power.half_rebased.push(name.clone());
         }
         self.power.reported.retain(|other| other != name);
+    }
+
+    /// Returns the target of a job that is known and not dismissed.
+    #[must_use]
+    pub fn job_target(&self, job: &JobName) -> Option<ImageName> {
+        let index = self.job_index(job)?;
+        Some(self.images.get(self.jobs[index].target).name.clone())
     }
 
     /// Takes in that a rebase was reported: the backing file that the image has now is durable.

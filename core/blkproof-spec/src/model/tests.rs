@@ -8,6 +8,8 @@ mod jobs;
 
 mod persistence;
 
+mod power;
+
 mod refusals;
 
 use super::{Judgement, Model, Observation};

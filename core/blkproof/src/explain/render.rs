@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::{Explanation, Weighed, Weight};
-use crate::report::findings_text;
+use crate::report::{cuts_text, findings_text};
 
 impl Explanation {
     /// Renders the explanation as text, several lines, each ended.
@@ -27,6 +27,7 @@ fn write_all(out: &mut String, told: &Explanation) -> fmt::Result {
         None => writeln!(out, "  {}", report.what)?,
     }
     out.push_str(&findings_text(report));
+    out.push_str(&cuts_text(report));
     if !told.rules.is_empty() {
         writeln!(out, "\n  the fault rules that are there from the start:")?;
         write_weighed(out, &told.rules)?;

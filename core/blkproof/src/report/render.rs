@@ -29,6 +29,7 @@ fn write_report(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out)?;
         write_finding(out, finding, RANGES_MAX)?;
     }
+    write_cuts(out, report)?;
     if !report.timeline.is_empty() {
         write_timeline(out, report)?;
     }
@@ -43,6 +44,43 @@ pub(crate) fn findings_text(report: &Report) -> String {
         write_finding(&mut out, finding, usize::MAX).expect("text grows");
     }
     out
+}
+
+/// Returns what the cuts of the power took.
+pub(crate) fn cuts_text(report: &Report) -> String {
+    let mut out = String::new();
+    write_cuts(&mut out, report).expect("text grows");
+    out
+}
+
+fn write_cuts(out: &mut String, report: &Report) -> fmt::Result {
+    for cut in &report.cuts {
+        let step = cut.step;
+        match cut.sectors {
+            0 => writeln!(
+                out,
+                "\n  the cut of step {step} took nothing, and that is enough:"
+            )?,
+            1 => writeln!(
+                out,
+                "\n  the cut of step {step} took 1 sector, and that is enough:"
+            )?,
+            some => writeln!(
+                out,
+                "\n  the cut of step {step} took {some} sectors, and these are enough:"
+            )?,
+        }
+        for part in &cut.parts {
+            writeln!(out, "    {part}")?;
+        }
+        match cut.untold {
+            0 => {}
+            1 => writeln!(out, "    and 1 more part")?,
+            more => writeln!(out, "    and {more} more parts")?,
+        }
+        writeln!(out, "    {}", cut.assumption)?;
+    }
+    Ok(())
 }
 
 fn write_finding(out: &mut String, finding: &Told, ranges_max: usize) -> fmt::Result {

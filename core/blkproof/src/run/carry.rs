@@ -9,6 +9,7 @@ use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
 
 use super::Run;
 use super::compare::Look;
+use super::lost::completed;
 use super::power::{is_loss, not_opened};
 use super::world::World;
 use crate::outcome::{Failure, Finding, Moment, NotJudged};
@@ -53,8 +54,12 @@ impl Run<'_> {
             suspended: &buffers.suspended,
             killed: self.losses.killed(),
         };
+        let done = completed(&buffers.events, action, &self.model);
         self.model
             .observe(number, action, &seen, &mut buffers.judgement);
+        if reply != Reply::Cut {
+            self.judge_targets(&done);
+        }
         self.take_violations();
         self.judge_remains();
         match (reply, action) {
@@ -75,7 +80,7 @@ impl Run<'_> {
             return reply;
         }
         if is_loss(action) {
-            return self.lose(action);
+            return self.lose(number, action);
         }
         self.arm(true);
         let reply = self.carry_on(number, action);

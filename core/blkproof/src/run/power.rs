@@ -3,7 +3,7 @@
 use blkproof_spec::model::{About, Fact, Violation};
 use blkproof_spec::power::{Cache, Moment as At, PowerCut};
 use blkproof_spec::step::Action;
-use blkproof_spec::{ImageName, Property, Reply, Scenario};
+use blkproof_spec::{ImageName, Property, Reply, Scenario, StepNumber};
 
 use super::Run;
 use super::carry::guarded;
@@ -28,8 +28,8 @@ pub(super) fn not_opened(finding: &Finding) -> Option<String> {
 pub(super) enum Loss {
     /// The process is killed.
     Kill,
-    /// The power is cut.
-    Cut(PowerCut),
+    /// The power is cut, as this step asked for.
+    Cut(PowerCut, StepNumber),
     /// It happened already, to the store.
     Over,
 }
@@ -72,10 +72,13 @@ impl Losses {
         self.killed
     }
 
-    pub(super) fn of(scenario: &Scenario) -> Self {
+    /// Power may be lost where a step says so, and where the scenario says what its devices promise
+    /// then, or `always`.
+    pub(super) fn of(scenario: &Scenario, always: bool) -> Self {
         let mut steps = scenario.steps.iter();
+        let promised = scenario.setup.cache != Cache::default();
         Self {
-            expected: steps.any(|step| is_loss(&step.action)),
+            expected: always || promised || steps.any(|step| is_loss(&step.action)),
             ..Self::default()
         }
     }
@@ -103,12 +106,12 @@ impl Run<'_> {
     }
 
     /// Carries out a kill or a cut of the power, or arms it.
-    pub(super) fn lose(&mut self, action: &Action) -> Option<Reply> {
+    pub(super) fn lose(&mut self, number: StepNumber, action: &Action) -> Option<Reply> {
         if !self.capabilities.power {
             return Some(Reply::Refused(blkproof_spec::Refusal::Unsupported));
         }
         let (loss, at) = match action {
-            Action::PowerCut(cut) => (Loss::Cut(cut.clone()), cut.at),
+            Action::PowerCut(cut) => (Loss::Cut(cut.clone(), number), cut.at),
             Action::Kill { at } => (Loss::Kill, *at),
             _ => return None,
         };
@@ -200,7 +203,12 @@ impl Run<'_> {
                 Ok(())
             }
             Loss::Over => Ok(()),
-            Loss::Cut(cut) => self.world.cut_power(cut, cache),
+            Loss::Cut(cut, asked) => {
+                let before = self.before_cut(cut, *asked);
+                let result = self.world.cut_power(cut, cache);
+                self.behind_cut(before);
+                result
+            }
         };
         if let Err(error) = result {
             self.findings.push(Finding::Subject {

@@ -3,7 +3,7 @@
 use blkproof_device::{FaultStore, IoResult, Media, RuleCount, Store, TraceEntry, Version};
 use blkproof_spec::fault::Firing;
 use blkproof_spec::power::{Cache, PowerCut};
-use blkproof_spec::{FaultRule, ImageName, Millis, Place, RuleName, Tag};
+use blkproof_spec::{ByteRange, FaultRule, ImageName, Millis, Place, RuleName, Tag};
 
 use crate::inspect::Images;
 
@@ -31,6 +31,9 @@ pub(super) trait World: Images {
     fn is_off(&self) -> bool;
     fn kill(&self);
     fn cut_power(&self, cut: &PowerCut, cache: Cache) -> IoResult<()>;
+    fn losses(&self, cut: &PowerCut, cache: Cache) -> Vec<(ImageName, ByteRange)>;
+    /// Returns what is pending of an image.
+    fn undurable(&self, name: &ImageName) -> Vec<ByteRange>;
     fn set_tracing(&self, tracing: bool);
     fn drain_trace(&self, entries: &mut Vec<TraceEntry>);
 }
@@ -122,6 +125,14 @@ impl<M: Media> World for FaultStore<M> {
 
     fn cut_power(&self, cut: &PowerCut, cache: Cache) -> IoResult<()> {
         Self::cut_power(self, cut, cache)
+    }
+
+    fn losses(&self, cut: &PowerCut, cache: Cache) -> Vec<(ImageName, ByteRange)> {
+        Self::losses(self, cut, cache)
+    }
+
+    fn undurable(&self, name: &ImageName) -> Vec<ByteRange> {
+        Self::undurable(self, name)
     }
 
     fn set_tracing(&self, tracing: bool) {

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use blkproof_spec::{Property, Scenario};
 
-use super::Shrink;
+use super::{Shrink, fewest_lost};
 use crate::outcome::{Failure, Identity, Outcome};
 
 /// A scenario that was made smaller.
@@ -95,10 +95,42 @@ pub fn shrink(
             _ => machine.report(false),
         }
     }
-    Shrunk {
+    let shrunk = Shrunk {
         complete: complete && machine.tried() < runs_max,
         runs: machine.tried(),
         scenario: machine.best().clone(),
         failure: best,
+    };
+    if !shrunk.complete {
+        return shrunk;
+    }
+    name_lost(shrunk, keep, runs_max, run, watch)
+}
+
+/// Has the cuts of a scenario that is as small as can be name the fewest sectors whose loss is
+/// enough.
+fn name_lost(
+    shrunk: Shrunk,
+    keep: Identity,
+    runs_max: u64,
+    run: &mut dyn FnMut(&Scenario) -> Outcome,
+    watch: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Shrunk {
+    let left = runs_max - shrunk.runs;
+    let Some(fewest) = fewest_lost(&shrunk.scenario, &shrunk.failure, keep, left, run) else {
+        return shrunk;
+    };
+    let runs = shrunk.runs + fewest.runs;
+    let progress = Progress {
+        scenario: &fewest.scenario,
+        failure: &fewest.failure,
+        runs,
+    };
+    let goes_on = watch(progress).is_continue();
+    Shrunk {
+        complete: fewest.complete && goes_on,
+        runs,
+        scenario: fewest.scenario,
+        failure: fewest.failure,
     }
 }
