@@ -149,8 +149,8 @@ impl<M: Media> FaultStore<M> {
         });
     }
 
-    /// Returns the bytes that would not reach the medium if the power were cut this way now, of each
-    /// image and each operation in order. What a change of size takes, and what the order alone
+    /// Returns the bytes that would not reach the medium if the power were cut this way now, of
+    /// each image in order. What a change of size takes, and what the order alone
     /// decides, is not among them.
     #[must_use]
     pub fn losses(&self, cut: &PowerCut, cache: Cache) -> Vec<(ImageName, ByteRange)> {

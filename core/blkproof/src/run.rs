@@ -75,8 +75,8 @@ pub struct Options {
     pub prepared: usize,
     /// Whether an inspector finds out of each cut of the power what it took, for reports.
     pub tell_lost: bool,
-    /// Whether devices keep volatile what is not flushed although the scenario has no loss of power:
-    /// a job that reports success while its target is not durable is found then, too.
+    /// Whether devices keep volatile what is not flushed although the scenario has no loss of
+    /// power: a job that reports success while its target is not durable is found then, too.
     pub volatile: bool,
 }
 

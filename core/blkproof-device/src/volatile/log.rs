@@ -168,6 +168,7 @@ impl Volatile {
             self.take_back(disk, entry)?;
         }
         let mut fates = fates.iter();
+        let mut grown = true;
         // What is durable by itself came behind all that was issued before it.
         for segment in self.entries.split_inclusive(|entry| entry.durable) {
             let last = segment.last().filter(|entry| entry.durable);
@@ -180,10 +181,15 @@ impl Volatile {
                 }
             }
             for (entry, fate) in told {
-                self.apply(disk, entry, fate)?;
+                if entry.pending.kind.is_none() {
+                    grown = *fate == Fate::Kept || entry.size_after < entry.size_before;
+                }
+                // What was written behind an end that did not move lies nowhere.
+                let end = if grown { u64::MAX } else { disk.size().0 };
+                self.apply(disk, entry, fate, end)?;
             }
             if let Some(durable) = last {
-                self.apply(disk, durable, &Fate::Kept)?;
+                self.apply(disk, durable, &Fate::Kept, u64::MAX)?;
             }
         }
         self.clear();
@@ -205,14 +211,15 @@ impl Volatile {
         Ok(())
     }
 
-    /// Lets as much of an operation happen as its fate says.
+    /// Lets as much of an operation happen as its fate says, up to an end.
     fn apply<D: BlockDevice + ?Sized>(
         &self,
         disk: &mut D,
         entry: &Entry,
         fate: &Fate,
+        end: u64,
     ) -> IoResult<()> {
-        let range = entry.pending.range;
+        let range = entry.pending.range.intersect(ByteRange::new(0, end));
         match fate {
             Fate::Lost => Ok(()),
             Fate::Kept if entry.pending.kind.is_none() => disk.set_size(Length(entry.size_after)),

@@ -280,6 +280,18 @@ fn another_size_is_not_reordered_with_what_came_before_it() {
 }
 
 #[test]
+fn what_was_written_behind_an_end_that_did_not_move_is_gone() {
+    let bench = Bench::new(&["a"]);
+    let mut device = bench.open("a");
+    device.set_size(Length(64 * 512)).unwrap();
+    write(&mut *device, 30, 4, 2).unwrap();
+    write(&mut *device, 40, 4, 2).unwrap();
+    drop(device);
+    bench.cut(Lost::Only(1));
+    assert_eq!(bench.sectors("a"), ones_but(&[(30, 2), (31, 2)]));
+}
+
+#[test]
 fn what_is_not_durable_now_can_be_asked_for_at_any_time() {
     let mut bench = Bench::new(&["a", "b"]);
     let sectors = |start: u64, count: u64| ByteRange::new(start * 512, count * 512);

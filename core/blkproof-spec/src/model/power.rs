@@ -200,7 +200,8 @@ impl Model {
             self.power.rebased.append(&mut self.power.half_rebased);
         }
         self.power.last = number;
-        // No format recognises garbage in its tables.
+        // In data that was not flushed garbage is allowed. But whether it fell on data or on a
+        // table only the format knows, and none has to recognise it within a sector of its tables.
         self.undetectable |= self.power.garbage && !self.capabilities.unflushed_arbitrary;
         self.flights.clear();
         for job in std::mem::take(&mut self.jobs) {

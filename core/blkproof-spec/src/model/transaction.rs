@@ -87,9 +87,10 @@ impl Model {
         }
         self.scope.refused = true;
         self.bitmaps = bitmaps;
-        self.doubt_removed(actions);
         let rolled_back = self.jobs.drain(jobs..).map(|job| job.name);
         self.scope.rolled_back.extend(rolled_back);
+        // Names mean what they meant before there were jobs.
+        self.doubt_removed(actions);
         self.points.truncate(points);
     }
 

@@ -54,7 +54,7 @@ impl Run<'_> {
             suspended: &buffers.suspended,
             killed: self.losses.killed(),
         };
-        let done = completed(&buffers.events, action, &self.model);
+        let done = completed(&buffers.events, action, self.model);
         self.model
             .observe(number, action, &seen, &mut buffers.judgement);
         if reply != Reply::Cut {
