@@ -146,7 +146,7 @@ impl<D: BlockDevice> Qcow2<D> {
             let kind = Kind::decode(self.layout, entry, guest)?;
             if let Some(run) = kind.host(self.layout) {
                 self.check_target(self.layout.bytes(run))?;
-                self.refcounts.prepare_release(&mut self.file, run)?;
+                self.refcounts.prepare_replace(&mut self.file, run)??;
             }
         }
         Ok(())

@@ -21,12 +21,22 @@ impl Refcounts {
         file: &mut ImageFile<D>,
         run: Run,
     ) -> Inner<()> {
-        file.event(Event::ClusterFree)?;
-        file.event(Event::RefblockLoad)?;
-        match self.slice(file, run.first) {
+        match self.prepare_replace(file, run)? {
             Err(Trouble::Io(IoError::Wait(wait))) => Err(IoError::Wait(wait).into()),
             _ => Ok(()),
         }
+    }
+
+    /// Does the same for clusters that a write puts others in the place of, and tells how reading
+    /// the counts went: whoever writes hears what did not work, while QEMU tells only its log.
+    pub(crate) fn prepare_replace<D: BlockDevice>(
+        &mut self,
+        file: &mut ImageFile<D>,
+        run: Run,
+    ) -> Inner<Inner<()>> {
+        file.event(Event::ClusterFree)?;
+        file.event(Event::RefblockLoad)?;
+        Ok(self.slice(file, run.first).map(|_| ()))
     }
 
     /// Notes that one use of each cluster of `run` is gone.
