@@ -185,7 +185,10 @@ impl Model {
                 for (at, name) in sources {
                     self.find_out_one(at.as_ref().unwrap_or(&step.at), name, reply);
                 }
-                self.find_out_one(&step.at, &step.name, reply);
+                // A merge of nothing is done whatever the state of the bitmap.
+                if !sources.is_empty() || reply != Reply::Done {
+                    self.find_out_one(&step.at, &step.name, reply);
+                }
             }
             _ => self.find_out_one(&step.at, &step.name, reply),
         }
