@@ -117,8 +117,15 @@ impl Machine {
             self.drop_bitmap(undo.place, &undo.name);
             return;
         }
-        let bitmap = self.bitmap_at(undo.place, &undo.name);
-        let bitmap = bitmap.expect("what a transaction changed stays there until it is over");
+        let seeded = self.bugs.has(Bug::UndoForward);
+        let Ok(bitmap) = self.bitmap_at(undo.place, &undo.name) else {
+            // Its addition may have been taken back before its change.
+            assert!(
+                seeded,
+                "what a transaction changed stays there until it is over"
+            );
+            return;
+        };
         match undo.how {
             How::Added => {}
             How::Removed => bitmap.busy = false,
