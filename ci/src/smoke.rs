@@ -87,6 +87,16 @@ const TARGETS: [Target; 8] = [
     },
 ];
 
+/// What every run of a target is told. What the last two leave out takes longer than all else: see
+/// fuzz/README.md.
+pub(crate) const FLAGS: [&str; 5] = [
+    "-len_control=0",
+    "-max_len=4096",
+    "-timeout=60",
+    "-entropic=0",
+    "-reduce_inputs=0",
+];
+
 /// No target takes as long as this unless it hangs.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -187,10 +197,8 @@ impl Target {
         args.push("--".to_owned());
         args.push(format!("-runs={}", self.runs));
         args.push(format!("-artifact_prefix={}/", artifacts.display()));
-        let flags = ["-seed=1", "-len_control=0", "-max_len=4096", "-timeout=60"];
-        args.extend(flags.map(str::to_owned));
-        // What they leave out takes longer than all else: see fuzz/README.md.
-        args.extend(["-entropic=0", "-reduce_inputs=0"].map(str::to_owned));
+        args.push("-seed=1".to_owned());
+        args.extend(FLAGS.map(str::to_owned));
         tools::run_bounded("cargo", &args, repository(), LIMIT)
     }
 

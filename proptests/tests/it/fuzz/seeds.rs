@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blkproof::device::{BlockDevice, Durability, MemDisk, Pool, ini};
-use blkproof::spec::step::Action;
+use blkproof::spec::step::{Action, Expect};
 use blkproof::spec::{ByteRange, DiscardMode, Length, Offset, Scenario};
 use blkproof::{Case, corpus, text};
 use blkproof_qcow2::{CreateOptions, OpenOptions, Qcow2};
@@ -16,7 +16,11 @@ use proptests::Target;
 /// The inputs of a target by name.
 pub(super) fn of(target: Target) -> Vec<(String, Vec<u8>)> {
     match target {
-        Target::Scenario => plans(&["seed", "golden"], |_| true),
+        Target::Scenario => {
+            let mut all = plans(&["seed", "golden"], |_| true);
+            all.extend(plans(&["regressions"], is_cut));
+            all
+        }
         Target::Transaction => plans(&["seed", "golden"], has_transaction),
         Target::Bitmap => plans(&["seed", "golden"], has_bitmap_commands),
         Target::ScenarioText => scenarios(&["golden"])
@@ -57,6 +61,12 @@ fn plans(folders: &[&str], wanted: impl Fn(&Scenario) -> bool) -> Vec<(String, V
 fn has_transaction(scenario: &Scenario) -> bool {
     let mut steps = scenario.steps.iter();
     steps.any(|step| matches!(step.action, Action::Transaction { .. }))
+}
+
+/// Tells whether the power goes, or the process dies, in the midst of a step.
+fn is_cut(scenario: &Scenario) -> bool {
+    let mut steps = scenario.steps.iter();
+    steps.any(|step| step.expect == Expect::Cut)
 }
 
 fn has_bitmap_commands(scenario: &Scenario) -> bool {
