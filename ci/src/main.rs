@@ -9,6 +9,7 @@
 
 mod failure;
 
+mod biases;
 mod budget;
 mod check;
 mod digest;
@@ -39,6 +40,7 @@ enum Verb {
     Nightly(nightly::Args),
     Digest(digest::Args),
     NbdSpeed(nbd_speed::Args),
+    Biases(biases::Args),
     Qmp(qmp::Args),
     Experiments(experiments::Args),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Nightly(args) => nightly::run(&args),
         Verb::Digest(args) => digest::run(&args),
         Verb::NbdSpeed(args) => nbd_speed::run(&args),
+        Verb::Biases(args) => biases::run(&args),
         Verb::Qmp(args) => qmp::run(&args),
         Verb::Experiments(args) => experiments::run(&args),
     };

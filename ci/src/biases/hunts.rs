@@ -1,0 +1,146 @@
+//! What hunts for bugs came to, and how two of them compare.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+/// How many cases each campaign took for each bug; none where the bug got away.
+#[derive(Debug)]
+pub(super) struct Hunts(Vec<(String, Vec<Option<u64>>)>);
+
+impl Hunts {
+    /// Reads the records of `blkproof bugs --json`.
+    pub(super) fn read(output: &[u8]) -> anyhow::Result<Self> {
+        let text = std::str::from_utf8(output).context("the records are no text")?;
+        let mut hunts = Vec::new();
+        for line in text.lines() {
+            let record: Value = serde_json::from_str(line).context("a line is no record")?;
+            if record["type"] != "bug" {
+                continue;
+            }
+            let name = record["name"].as_str().context("a bug has a name")?;
+            let cases = record["cases"].as_array().context("a bug took cases")?;
+            let cases = cases.iter().map(Value::as_u64).collect();
+            hunts.push((name.to_owned(), cases));
+        }
+        if hunts.is_empty() {
+            bail!("biases: no bug was hunted");
+        }
+        Ok(Self(hunts))
+    }
+
+    /// The geometric mean of cases over all campaigns; one that did not end counts as `most`.
+    fn mean(&self, most: u64) -> f64 {
+        let all = self.0.iter().flat_map(|(_, cases)| cases);
+        let logarithms: Vec<f64> = all
+            .map(|cases| f64::from(u32::try_from(cases.unwrap_or(most)).unwrap_or(u32::MAX)).ln())
+            .collect();
+        let count = u32::try_from(logarithms.len()).unwrap_or(u32::MAX);
+        (logarithms.iter().sum::<f64>() / f64::from(count.max(1))).exp()
+    }
+
+    fn got_away(&self) -> usize {
+        let all = self.0.iter().flat_map(|(_, cases)| cases);
+        all.filter(|cases| cases.is_none()).count()
+    }
+
+    /// A row of the table, beside `all`, the hunts with every bias.
+    pub(super) fn row(&self, name: &str, all: &Self, most: u64) -> String {
+        let mean = self.mean(most);
+        let ratio = mean / all.mean(most);
+        let away = self.got_away();
+        format!("| {name} | {mean:.1} | {ratio:.2} | {away} |")
+    }
+
+    /// A line for each bug that took another number of cases than among `all`: how many with the
+    /// bias and without it, in the middle, and how many times as many.
+    pub(super) fn each(&self, all: &Self) -> String {
+        let mut lines = String::new();
+        for ((name, cases), (_, with)) in self.0.iter().zip(&all.0) {
+            let (with, without) = (median(with), median(cases));
+            if with == without {
+                continue;
+            }
+            let told = |cases: Option<u64>| cases.map_or("got away".to_owned(), |n| n.to_string());
+            let ratio = match (with, without) {
+                (Some(with), Some(without)) => times(without, with),
+                _ => String::new(),
+            };
+            let line = format!(
+                "  {name:<28}{:>9}{:>9}{ratio:>9}",
+                told(with),
+                told(without)
+            );
+            let _ = writeln!(lines, "{}", line.trim_end());
+        }
+        lines
+    }
+}
+
+fn times(of: u64, to: u64) -> String {
+    let number = |cases: u64| f64::from(u32::try_from(cases).unwrap_or(u32::MAX));
+    format!("{:.1}x", number(of) / number(to))
+}
+
+/// The number in the middle; none where most campaigns did not end.
+fn median(cases: &[Option<u64>]) -> Option<u64> {
+    let mut cases: Vec<u64> = cases
+        .iter()
+        .map(|cases| cases.unwrap_or(u64::MAX))
+        .collect();
+    cases.sort_unstable();
+    let middle = cases.get(cases.len() / 2).copied();
+    middle.filter(|cases| *cases != u64::MAX)
+}
+
+/// The head of the table.
+pub(super) fn head() -> &'static str {
+    "| changed | geometric mean of cases | ratio | got away |\n| --- | ---: | ---: | ---: |"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hunts;
+
+    fn hunts(text: &str) -> Hunts {
+        Hunts::read(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn hunts_are_compared_by_their_mean_and_one_by_one() {
+        let all = hunts(
+            "{\"type\":\"bug\",\"name\":\"a\",\"cases\":[1,10,100]}\n\
+             {\"type\":\"bug\",\"name\":\"b\",\"cases\":[10,10,10]}\n",
+        );
+        let without = hunts(
+            "{\"type\":\"bug\",\"name\":\"a\",\"cases\":[100,100,100]}\n\
+             {\"type\":\"other\"}\n\
+             {\"type\":\"bug\",\"name\":\"b\",\"cases\":[10,null,null]}\n",
+        );
+        assert_eq!(
+            all.row("nothing", &all, 1000),
+            "| nothing | 10.0 | 1.00 | 0 |"
+        );
+        assert_eq!(without.row("x", &all, 1000), "| x | 146.8 | 14.68 | 2 |");
+        let each = without.each(&all);
+        assert_eq!(
+            each,
+            "  a                                  10      100    10.0x\n\
+             \x20 b                                  10 got away\n"
+        );
+        assert_eq!(all.each(&all), "");
+    }
+
+    #[test]
+    fn what_is_no_hunt_is_refused() {
+        for text in [
+            "",
+            "{\"type\":\"other\"}",
+            "no record",
+            "{\"type\":\"bug\"}",
+        ] {
+            assert!(Hunts::read(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}
