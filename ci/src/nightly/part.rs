@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use super::call::Call;
-use crate::{repository, tools};
+use crate::{repository, smoke, tools};
 
 /// Where the scenarios of a night go.
 const OUT: &str = "blkproof-out/nightly";
@@ -59,7 +59,13 @@ impl Part {
     /// What is built before the time counts.
     pub(super) fn builds(self) -> Vec<Call> {
         match self {
-            Self::Fuzz => vec![Call::cargo(["fuzz", "build", "--sanitizer", "none"])],
+            Self::Fuzz => vec![Call::cargo([
+                "fuzz",
+                "build",
+                "--release",
+                "--sanitizer",
+                "none",
+            ])],
             Self::Proptests => vec![Call::cargo([&suites()[..], &["--no-run"]].concat())],
             Self::Formats => vec![Call::cargo(["build", "--release", "--package", "formats"])],
             _ => vec![Call::cargo([
@@ -102,6 +108,7 @@ fn campaign(time: Duration, seed: u64) -> Call {
         "--seed",
         &seed,
         "--stats",
+        "--no-holes",
         "--out",
         &out,
     ])
@@ -171,9 +178,9 @@ fn fuzz(time: Duration, seed: u64) -> anyhow::Result<Vec<Call>> {
             .with_context(|| format!("cannot make {corpus}"))?;
         let limit = format!("-max_total_time={seconds}");
         let seed = format!("-seed={seed}");
-        let run = ["fuzz", "run", "--sanitizer", "none", target];
-        let args = [&corpus, &kept, "--", &limit, &seed];
-        Ok(Call::cargo(run.into_iter().chain(args)))
+        let run = ["fuzz", "run", "--release", "--sanitizer", "none", target];
+        let args = [corpus.as_str(), kept.as_str(), "--", &limit, &seed];
+        Ok(Call::cargo(run.into_iter().chain(args).chain(smoke::FLAGS)))
     };
     targets.iter().map(call).collect()
 }

@@ -46,7 +46,8 @@ fn seeds_and_times_are_part_of_the_commands() {
     assert_eq!(
         calls(Part::Campaign),
         [format!(
-            "{run} run --seconds 600 --seed 7 --stats --out blkproof-out/nightly/campaign-7"
+            "{run} run --seconds 600 --seed 7 --stats --no-holes \
+             --out blkproof-out/nightly/campaign-7"
         )]
     );
     assert_eq!(
@@ -82,8 +83,11 @@ fn every_fuzz_target_has_the_same_time_and_a_corpus() {
             call.contains(&format!(" {target} fuzz/corpus/{target} ")),
             "{call}"
         );
+        let flags = crate::smoke::FLAGS.join(" ");
+        let end = format!(" -- -max_total_time={seconds} -seed=8 {flags}");
+        assert!(call.ends_with(&end), "{call}");
         assert!(
-            call.ends_with(&format!(" -- -max_total_time={seconds} -seed=8")),
+            call.contains("fuzz run --release --sanitizer none "),
             "{call}"
         );
         let kept = repository().join("corpora/fuzz").join(target);

@@ -244,6 +244,10 @@ pub(crate) struct RunArgs {
     /// by the answer, and what was never reached.
     #[arg(long)]
     pub(crate) stats: bool,
+    /// Fail where something was never reached for which there is no reason, once as many cases were
+    /// judged as reach all that can be reached.
+    #[arg(long, requires = "stats")]
+    pub(crate) no_holes: bool,
     /// The folder that takes the scenarios that failed [default: blkproof-out].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -31,6 +31,9 @@ use watch::{Stop, Watch, Watched};
 /// Where scenarios to replay first are looked for if nothing is said.
 const CORPORA: &str = "corpora";
 
+/// So many cases of all profiles reach all that can be reached.
+const HOLES_FROM: u64 = 100_000;
+
 /// Replays the corpora, judges a campaign and sums up.
 pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let corpora = corpora_folder(args)?;
@@ -51,7 +54,11 @@ pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
         _ => Exit::Held,
     };
     let counted = match &totals.coverage {
-        Some(coverage) => stats::print(coverage, ui)?,
+        Some(coverage) => {
+            let counted = stats::print(coverage, ui)?;
+            let whole = args.no_holes && totals.cases >= HOLES_FROM;
+            counted.max(stats::forbid_holes(coverage, whole, ui)?)
+        }
         None => Exit::Held,
     };
     let exit = replayed.max(judged).max(watched.exit).max(counted);

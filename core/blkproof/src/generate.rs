@@ -35,8 +35,9 @@ use account::Account;
 const STEPS_PER_CHOICE: u64 = 16;
 
 /// The bound of a step where there are faults: a job that ignores an error that lasts goes on for
-/// ever. No job on a disk of any profile needs as much otherwise.
-const FAULTED_UNITS: Units = Units(1 << 13);
+/// ever, and may ask for a megabyte each time. No job on a disk of any profile needs as much
+/// otherwise.
+const FAULTED_UNITS: Units = Units(1 << 10);
 
 /// Makes up case `number` of the campaign `seed`.
 #[must_use]

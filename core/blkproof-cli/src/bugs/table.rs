@@ -87,9 +87,12 @@ pub(super) fn foot(all: &[Hunted], ui: &mut Ui) -> Result<usize, Error> {
     steps.sort_unstable();
     let mut cases: Vec<u64> = caught.iter().filter_map(|hunted| hunted.median()).collect();
     cases.sort_unstable();
+    let seeds = all.first().map_or(0, |hunted| hunted.cases.len());
     let middle = steps.get(steps.len() / 2).copied().unwrap_or_default();
     ui.say(format_args!(
-        "\n{} of {} bugs caught; in the middle after {} cases, shrunk to {middle} steps",
+        "\n{} of {} bugs caught; in the middle after {} cases, shrunk to {middle} steps\n\
+         cases and time are those in the middle of {seeds} seeds, steps (before > after) those of\n\
+         the campaign that took the fewest cases",
         caught.len(),
         all.len(),
         cases.get(cases.len() / 2).copied().unwrap_or_default(),

@@ -35,6 +35,16 @@ pub(super) fn print(coverage: &Coverage, ui: &mut Ui) -> Result<Exit, Error> {
     })
 }
 
+/// Takes holes for a failure, if the campaign was a `whole` one.
+pub(super) fn forbid_holes(coverage: &Coverage, whole: bool, ui: &mut Ui) -> Result<Exit, Error> {
+    let holes = coverage.holes().count();
+    if !whole || holes == 0 {
+        return Ok(Exit::Held);
+    }
+    ui.say(format_args!("never reached, and nobody knows why: {holes} cells").red())?;
+    Ok(Exit::Failed)
+}
+
 fn named(cell: Cell) -> String {
     format!(
         "{}, {}, {}, {}",

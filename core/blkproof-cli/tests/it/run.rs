@@ -128,6 +128,10 @@ fn a_share_of_the_cases_is_run_twice() {
     assert_eq!(summary["twice"], 3);
 }
 
+/// A generator that reaches less than it did leaves more cells empty in the campaign below, whose
+/// cases are always the same. A hundred thousand cases leave none (`--no-holes`, each night).
+const HOLES_BELOW: usize = 200;
+
 #[test]
 fn what_was_reached_agrees_with_what_nothing_can_reach() {
     let folder = Folder::new();
@@ -143,7 +147,12 @@ fn what_was_reached_agrees_with_what_nothing_can_reach() {
         cell["step"] == "write" && cell["fault"] == "error at a disk" && cell["answer"] == "failed"
     };
     assert!(cells.iter().any(|cell| struck(&cell)));
-    assert!(cells.len() > 150, "{}", cells.len());
+    let holes = coverage["holes"].as_array().expect("holes").len();
+    assert!(
+        holes < HOLES_BELOW,
+        "{holes} of {} cells",
+        cells.len() + holes
+    );
 }
 
 #[test]

@@ -22,7 +22,6 @@ impl Cell {
     pub fn folded(self) -> Self {
         let mut cell = self;
         cell.fault = folded_fault(cell);
-        cell.step = folded_step(cell);
         cell.status = match detail(cell) {
             Detail::No => Status::NoJob,
             Detail::Active if is_active(cell.status) => Status::Running,
@@ -38,50 +37,34 @@ fn is_active(status: Status) -> bool {
     matches!(status, Status::Running | Status::Paused | Status::Pending)
 }
 
-/// Under faults, backups of one kind start like those of another, without a bitmap or with one, and
-/// alone or in a group; and what a write goes without, it goes without in either form.
-fn folded_step(cell: Cell) -> Step {
-    let struck = matches!(cell.fault, Fault::Source | Fault::Target);
-    match cell.step {
-        Step::Top | Step::None if cell.fault != Fault::None => Step::Full,
-        Step::Bitmap if cell.fault != Fault::None => Step::Incremental,
-        Step::WriteCompressed if struck && cell.answer == Answer::Done => Step::Write,
-        Step::Grouped if struck => Step::Individual,
-        step => step,
-    }
-}
-
 /// How far a job is matters where no fault is in play; else only whether there is one.
 fn detail(cell: Cell) -> Detail {
     let is_plain = cell.fault == Fault::None;
     let is_struck = matches!(cell.fault, Fault::Source | Fault::Target);
-    let is_done = cell.answer == Answer::Done;
     match cell.step {
-        // Where the power goes in the midst of a step, jobs and faults are gone with it.
+        // Where the power goes in the midst of a step, jobs are gone with it; but whether one copied
+        // before what was being written matters to what is left.
+        step if cell.answer == Answer::Cut && is_request(step) => Detail::Active,
+        Step::AdvanceRequest | Step::Restart if cell.answer == Answer::Cut => Detail::Active,
         _ if cell.answer == Answer::Cut => Detail::No,
         Step::Advance | Step::Finish if is_plain => Detail::Full,
         step if is_verb(step) && is_plain => Detail::Full,
-        Step::WriteCompressed if is_plain => Detail::Active,
         step if (Step::Write..=Step::Start).contains(&step) && is_plain => Detail::Held,
-        step if (Step::Write..=Step::Flush).contains(&step) && is_struck && is_done => Detail::No,
-        Step::Individual if is_struck => Detail::No,
+        Step::Individual | Step::Grouped if is_struck => Detail::No,
         step if (Step::Resize..=Step::BitmapMerge).contains(&step) && is_plain => Detail::Held,
         step if is_backup(step) && is_plain && cell.answer != Answer::Pending => Detail::Active,
         step if is_backup(step) => Detail::No,
-        Step::AdvanceRequest | Step::Settle | Step::Create | Step::Rebase | Step::Remove => {
-            Detail::No
-        }
+        Step::Create | Step::Rebase | Step::Remove => Detail::No,
         step if is_control(step) => Detail::No,
         _ => Detail::Active,
     }
 }
 
 fn folded_fault(cell: Cell) -> Fault {
-    let is_request = (Step::Write..=Step::Flush).contains(&cell.step) || cell.step == Step::Settle;
     match (cell.answer, cell.fault) {
         (Answer::Cut, _) => return Fault::None,
         // A request that is still under way waits, whatever else happened to it.
-        (Answer::Pending, _) if is_request => return Fault::Wait,
+        (Answer::Pending, _) if is_request(cell.step) => return Fault::Wait,
         // An error that was held is told by a later step.
         (Answer::Failed, Fault::None | Fault::Wait) if fails_by_fault(cell.step) => {
             return Fault::Source;
@@ -89,10 +72,8 @@ fn folded_fault(cell: Cell) -> Fault {
         (Answer::Failed, Fault::Wait) => return Fault::None,
         // The target is opened, whatever of it fails.
         (Answer::Refused, Fault::Source) if is_backup(cell.step) => return Fault::Target,
-        // What is struck is a request beside it.
-        (Answer::Done, _) if cell.step == Step::Flush => return Fault::None,
         // Others wait beside it.
-        (Answer::Done, Fault::Wait) if !waits(cell.step) => return Fault::None,
+        (Answer::Done, Fault::Wait) if !asks(cell.step) => return Fault::None,
         _ => {}
     }
     match cell.step {
@@ -108,7 +89,7 @@ fn folded_fault(cell: Cell) -> Fault {
                 fault => fault,
             }
         }
-        step if tells_images(step) => cell.fault,
+        step if asks(step) => cell.fault,
         _ => match cell.fault {
             Fault::Target => Fault::Source,
             fault => fault,
@@ -122,17 +103,16 @@ fn fails_by_fault(step: Step) -> bool {
     is_backup(step) || is_image || matches!(step, Step::Resize | Step::Flush)
 }
 
-/// Tells whether a step of this kind may be done although something it asked for took time.
-fn waits(step: Step) -> bool {
-    let is_request = (Step::Write..=Step::Flush).contains(&step);
+/// Tells whether a step of this kind asks something of a disk and of other images. It may be done
+/// although some of that took time.
+fn asks(step: Step) -> bool {
     let is_work = matches!(step, Step::Advance | Step::Finish | Step::AdvanceRequest);
-    is_request || is_work || is_backup(step)
+    is_request(step) || is_work || is_backup(step)
 }
 
-/// Tells whether a step asks something of a disk and of other images.
-fn tells_images(step: Step) -> bool {
-    let is_request = (Step::Write..=Step::Flush).contains(&step);
-    is_request || is_backup(step) || matches!(step, Step::Advance | Step::Finish)
+/// Tells whether a step carries out a request of the guest to its end.
+fn is_request(step: Step) -> bool {
+    (Step::Write..=Step::Flush).contains(&step) || step == Step::Settle
 }
 
 pub(super) fn is_backup(step: Step) -> bool {

@@ -29,6 +29,10 @@ const RULES: &[Rule] = &[
         "a loss of power asks nobody",
     ),
     (
+        |cell| is_loss(cell.step) && is_error(cell.fault),
+        "a disk that an error keeps from being opened after a loss of power ends what can be judged",
+    ),
+    (
         |cell| is_verb(cell.step) && is_unfinished(cell.answer),
         "a command to a job is done or refused",
     ),
@@ -130,19 +134,24 @@ const RULES: &[Rule] = &[
         "no job keeps a guest from reading or flushing",
     ),
     (
-        |cell| cell.step == Step::Read && is_error(cell.fault) && cell.answer == Answer::Done,
-        "a read that an error struck says so",
-    ),
-    (
         |cell| cell.step == Step::Flush && cell.fault == Fault::Target,
         "a flush of a disk asks nothing of other images",
     ),
     (
         |cell| {
             let alone = cell.status == Status::NoJob && cell.fault == Fault::Target;
-            cell.step == Step::WriteCompressed && alone
+            let whole = matches!(cell.step, Step::WriteCompressed | Step::Discard);
+            whole && alone
         },
-        "a compressed write replaces whole clusters and reads nothing below its disk",
+        "whole clusters are replaced or given up, and nothing below the disk is read",
+    ),
+    (
+        |cell| cell.step == Step::None && cell.answer == Answer::Failed,
+        "a backup of what the guest overwrites has no end of its own",
+    ),
+    (
+        |cell| cell.step == Step::Grouped && cell.answer == Answer::Failed,
+        "jobs are created or refused, and nothing else is allowed in a group",
     ),
     (
         |cell| {
@@ -176,9 +185,9 @@ const RULES: &[Rule] = &[
     (
         |cell| {
             let refused = cell.answer == Answer::Refused && is_error(cell.fault);
-            refused && matches!(cell.step, Step::Resize | Step::Rebase)
+            refused && cell.step == Step::Resize
         },
-        "a fault makes a command of this kind fail, not be refused",
+        "a fault makes a resize fail, not be refused",
     ),
 ];
 
@@ -213,7 +222,17 @@ fn is_loss(step: Step) -> bool {
 
 /// Tells whether nothing is written or flushed in a step of this kind.
 fn changes_nothing(step: Step) -> bool {
-    matches!(step, Step::Read | Step::Install)
+    matches!(
+        step,
+        Step::Read
+            | Step::Start
+            | Step::Remove
+            | Step::Install
+            | Step::Resume
+            | Step::Complete
+            | Step::Dismiss
+            | Step::SetSpeed
+    )
 }
 
 /// Tells whether a fault made a bitmap command fail that changes what an image stores.

@@ -69,6 +69,10 @@ kinds! {
     Collect = "collect",
     /// A command that asks something of an image right under a fault.
     Strike = "strike",
+    /// A step of one of many kinds that asks something of an image, and a fault that it meets.
+    Meet = "meet",
+    /// Commands while something slow holds a job or a request.
+    Hold = "hold",
     /// A bitmap that is stored, over a restart.
     Outlive = "outlive",
     /// The process is killed, now or in the midst of a later step.

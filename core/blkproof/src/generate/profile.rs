@@ -39,8 +39,6 @@ pub struct Profile {
     pub lasting: u64,
     /// How many places in a hundred lie at an edge: of clusters, of the disk, of what was touched.
     pub edges: u64,
-    /// After how many faults in a hundred something is done that may well meet them.
-    pub exercise: u64,
     /// How many jobs in a hundred meet a guest request as soon as they have started.
     pub race: u64,
     /// How many faults in a hundred report nothing. A run in which one fires is of no account for
@@ -132,7 +130,6 @@ impl Profile {
             at_open: 0,
             lasting: 0,
             edges: 0,
-            exercise: 0,
             race: 0,
             silent: 0,
             weights: [0; KINDS],

@@ -10,11 +10,15 @@ mod flight;
 
 mod guest;
 
+mod hold;
+
 mod illegal;
 
 mod images;
 
 mod jobs;
+
+mod meet;
 
 mod options;
 
@@ -65,6 +69,8 @@ pub(super) fn next(account: &mut Account, choices: &mut Choices<'_>, profile: &P
         Kind::Throttle => scenes::throttle(account, disk, choices),
         Kind::Collect => scenes::collect(account, disk, choices),
         Kind::Strike => scenes::strike(account, disk, choices),
+        Kind::Meet => meet::meet(account, disk, choices),
+        Kind::Hold => hold::hold(account, disk, choices),
         Kind::Outlive => outlive::outlive(account, disk, choices, profile),
         Kind::Kill => power::kill(account, choices),
         Kind::PowerCut => power::strike(account, disk, choices),
@@ -103,6 +109,12 @@ fn any_restart(account: &mut Account, choices: &mut Choices<'_>) {
         return account.push(Action::Restart);
     }
     restart(account);
+}
+
+/// Restarts without letting go what is held.
+fn restart_held(account: &mut Account) {
+    forget_open(account);
+    account.push(Action::Restart);
 }
 
 fn restart(account: &mut Account) {

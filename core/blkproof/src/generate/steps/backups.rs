@@ -29,6 +29,16 @@ pub(super) fn full_draft(account: &mut Account, disk: usize, choices: &mut Choic
         5..=8 if is_backed => Sync::Top,
         _ => Sync::Full,
     };
+    of_all(account, disk, sync, choices)
+}
+
+/// Makes up a backup of this kind, which needs no bitmap.
+pub(super) fn of_all(
+    account: &mut Account,
+    disk: usize,
+    sync: Sync,
+    choices: &mut Choices<'_>,
+) -> Draft {
     let target = account.fresh_target("full");
     let mut draft = options::draft(account, disk, sync, target);
     draft.backup.mode = if choices.chance(30) {

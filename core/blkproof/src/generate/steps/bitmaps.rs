@@ -77,6 +77,55 @@ pub(super) fn add(
     }
 }
 
+/// Adds a bitmap where the disk has none.
+pub(super) fn ensure(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    if account.disks[disk].bitmaps.is_empty() {
+        let step = add(account, disk, None, choices);
+        account.push(Action::Bitmap(step));
+    }
+}
+
+/// Adds a command to a bitmap, each kind as often as any other: before any of them, requests in
+/// flight have to be over.
+pub(super) fn draining(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    let Some(bitmap) = known(account, disk, choices) else {
+        return command(account, disk, choices);
+    };
+    let name = bitmap.name.bitmap();
+    let busy = account.is_busy(bitmap.name);
+    let command = match choices.below(6) {
+        0 => {
+            let step = add(account, disk, None, choices);
+            return account.push(Action::Bitmap(step));
+        }
+        1 => BitmapCommand::Clear,
+        2 => BitmapCommand::Enable,
+        3 => BitmapCommand::Disable,
+        4 => BitmapCommand::Merge {
+            sources: vec![(None, name.clone())],
+        },
+        _ => BitmapCommand::Remove,
+    };
+    let bitmaps = &mut account.disks[disk].bitmaps;
+    match command {
+        BitmapCommand::Remove if !busy => bitmaps.retain(|kept| kept.name != bitmap.name),
+        BitmapCommand::Enable | BitmapCommand::Disable if !busy => {
+            let disabled = command == BitmapCommand::Disable;
+            let same = |kept: &&mut Bitmap| kept.name == bitmap.name;
+            if let Some(kept) = bitmaps.iter_mut().find(same) {
+                kept.disabled = disabled;
+            }
+        }
+        _ => {}
+    }
+    let is_source = account.is_source(disk);
+    account.push(Action::Bitmap(BitmapStep {
+        at: at(account, disk, is_source, choices),
+        name,
+        command,
+    }));
+}
+
 /// Makes up a granularity. Where a count may pass 32 bits, granules may be as large as can be.
 fn granularity(is_large: bool, choices: &mut Choices<'_>) -> Length {
     let shift = if is_large {

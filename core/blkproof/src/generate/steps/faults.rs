@@ -11,9 +11,7 @@ use blkproof_spec::{
     ByteRange, Errno, FaultRule, IoType, Layer, Millis, Place, SECTOR, SectorNumber,
 };
 
-use super::{backups, flight, guest, jobs};
 use crate::generate::account::{self, Account};
-use crate::generate::kind::Kind;
 use crate::generate::label::Label;
 use crate::generate::{Choices, Profile};
 
@@ -114,25 +112,6 @@ pub(super) fn install(
         add(account, "silent", place, rule);
     } else {
         loud(account, disk, place, choices, profile);
-    }
-    exercise(account, disk, choices);
-}
-
-/// Does something that may well meet the rule: a fault that strikes nobody shows nothing.
-fn exercise(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
-    if !choices.chance(account.exercise) {
-        return;
-    }
-    if account.awaited.is_some() && choices.chance(60) {
-        return backups::incremental(account, disk, choices);
-    }
-    match choices.below(7) {
-        0 | 1 => guest::request(account, disk, Kind::Write, choices),
-        2 => guest::request(account, disk, Kind::Discard, choices),
-        3 => guest::request(account, disk, Kind::Read, choices),
-        4 | 5 => jobs::advance(account, disk, choices),
-        _ if choices.chance(50) => flight::whole(account, disk, choices),
-        _ => flight::step(account, disk, choices),
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn whole(account: &mut Account, disk: usize, choices: &mut Choices<'_
     });
 }
 
-fn start(
+pub(super) fn start(
     account: &mut Account,
     disk: usize,
     op: GuestOp,

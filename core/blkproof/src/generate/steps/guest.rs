@@ -35,7 +35,35 @@ pub(super) fn any_op(account: &mut Account, disk: usize, choices: &mut Choices<'
     op(&mut account.disks[disk], kind, choices)
 }
 
-fn op(disk: &mut Disk, kind: Kind, choices: &mut Choices<'_>) -> GuestOp {
+/// Adds a guest request of any kind, also one that fails by itself.
+pub(super) fn any(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    let op = if choices.chance(15) {
+        super::illegal::beyond(&account.disks[disk], false, choices)
+    } else {
+        any_op_or_compressed(account, disk, choices)
+    };
+    let at = account.disks[disk].name.device();
+    account.push(Action::Guest { at, op });
+}
+
+/// Makes up a request of any kind; compressed ones are not seldom, nor always in order.
+pub(super) fn any_op_or_compressed(
+    account: &mut Account,
+    disk: usize,
+    choices: &mut Choices<'_>,
+) -> GuestOp {
+    if !choices.chance(20) {
+        return any_op(account, disk, choices);
+    }
+    GuestOp::Write {
+        range: account.disks[disk].range(choices),
+        content: Content::Stamp,
+        fua: false,
+        compressed: true,
+    }
+}
+
+pub(super) fn op(disk: &mut Disk, kind: Kind, choices: &mut Choices<'_>) -> GuestOp {
     match kind {
         Kind::Flush => GuestOp::Flush,
         Kind::Zeroes => GuestOp::WriteZeroes {

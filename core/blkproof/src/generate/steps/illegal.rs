@@ -177,7 +177,7 @@ fn request(account: &mut Account, index: usize, disk: &Disk, choices: &mut Choic
         3 => Action::Lift(RuleName::new(NOBODY)),
         4 => Action::Guest {
             at: At::Device(ImageName::new(NOBODY)),
-            op: super::guest::any_op(account, index, choices),
+            op: super::guest::any_op_or_compressed(account, index, choices),
         },
         5 => Action::WaitFor(Tag::new(NOBODY)),
         _ => {
@@ -198,7 +198,7 @@ fn request(account: &mut Account, index: usize, disk: &Disk, choices: &mut Choic
 }
 
 /// A request that does not lie within the disk.
-fn beyond(disk: &Disk, reads: bool, choices: &mut Choices<'_>) -> GuestOp {
+pub(super) fn beyond(disk: &Disk, reads: bool, choices: &mut Choices<'_>) -> GuestOp {
     let size = disk.largest;
     let range = ByteRange::new(size - SECTOR, 2 * SECTOR);
     let behind = ByteRange::new(size + SECTOR, SECTOR);

@@ -1,8 +1,10 @@
 //! Images that are made, rebased, removed.
 
+use blkproof_spec::fault::When;
 use blkproof_spec::step::{Action, Create};
-use blkproof_spec::{Format, Geometry};
+use blkproof_spec::{Errno, Format, Geometry, IoType};
 
+use super::{faults, meet, scenes};
 use crate::generate::Choices;
 use crate::generate::account::{Account, Image};
 use crate::generate::label::Label;
@@ -56,6 +58,27 @@ pub(super) fn rebase_last(account: &mut Account, choices: &mut Choices<'_>) {
     if let Some(last) = last.filter(|last| last.geometry.format == Format::Qcow2) {
         rebase(account, last.name, choices);
     }
+}
+
+/// Makes two images and puts one on the other, where requests to one of them fail or take time.
+pub(super) fn rebase_struck(account: &mut Account, disk: usize, choices: &mut Choices<'_>) {
+    let known = account.images.len();
+    create(account, disk, choices);
+    create(account, disk, choices);
+    let made = [known, known + 1].map(|index| account.images.get(index).map(|image| image.name));
+    let [Some(below), Some(above)] = made else {
+        return;
+    };
+    let image = choices.pick(&[below, below, above]);
+    let kind = choices.pick(&[IoType::Read, IoType::Read, IoType::Write, IoType::Flush]);
+    let rule = if choices.chance(35) {
+        meet::delay(kind, When::Always, choices)
+    } else {
+        scenes::error(kind, When::Always, Errno::EIO)
+    };
+    let rule = faults::add(account, "lasting", meet::file(image), rule);
+    rebase(account, above, choices);
+    faults::lift_rule(account, rule);
 }
 
 fn forget(account: &mut Account, name: Label) {

@@ -3,7 +3,7 @@
 use blkproof_spec::step::{Action, JobVerb, Work};
 use blkproof_spec::{Millis, Units};
 
-use super::backups;
+use super::{backups, guest};
 use crate::generate::Choices;
 use crate::generate::account::{Account, Job};
 
@@ -62,6 +62,10 @@ fn open(account: &Account, choices: &mut Choices<'_>) -> Option<usize> {
 
 fn command_to(account: &mut Account, index: usize, choices: &mut Choices<'_>) {
     let job = account.jobs[index];
+    // The guest goes on while a job rests.
+    if (job.paused || job.worked) && choices.chance(25) {
+        return guest::any(account, job.disk, choices);
+    }
     // A command that does not fit the state is refused, which is worth seeing too.
     if choices.chance(8) {
         return any_command(account, job, choices);

@@ -57,6 +57,16 @@ fn push(account: &mut Account, at: Option<Moment>, choices: &mut Choices<'_>) {
     account.push(Action::PowerCut(PowerCut { lost, torn, at }));
 }
 
+/// Kills the process or cuts the power in the midst of what comes next.
+pub(super) fn soon(account: &mut Account, choices: &mut Choices<'_>) {
+    if choices.chance(30) {
+        account.lossy = true;
+        let at = Some(Moment(choices.between(1, 4)));
+        return account.push(Action::Kill { at });
+    }
+    cut_soon(account, 4, choices);
+}
+
 /// Returns when a loss of power strikes; if it is now, takes in what is gone then.
 fn moment(account: &mut Account, choices: &mut Choices<'_>) -> Option<Moment> {
     if choices.chance(65) {

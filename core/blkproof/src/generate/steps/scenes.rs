@@ -54,7 +54,7 @@ fn write(account: &mut Account, disk: usize, range: ByteRange) {
 }
 
 /// Makes up a backup by a bitmap, or of everything where there is none.
-fn draft(account: &mut Account, disk: usize, choices: &mut Choices<'_>) -> Draft {
+pub(super) fn draft(account: &mut Account, disk: usize, choices: &mut Choices<'_>) -> Draft {
     let mut draft = match bitmaps::known(account, disk, choices) {
         Some(bitmap) => backups::of_bitmap(account, disk, bitmap, choices),
         None => backups::full_draft(account, disk, choices),
@@ -64,7 +64,7 @@ fn draft(account: &mut Account, disk: usize, choices: &mut Choices<'_>) -> Draft
     draft
 }
 
-fn start(account: &mut Account, draft: Draft) -> usize {
+pub(super) fn start(account: &mut Account, draft: Draft) -> usize {
     account.push(Action::Backup {
         backup: Box::new(draft.backup),
         run: Run::Start,
@@ -292,7 +292,7 @@ pub(super) fn strike(account: &mut Account, disk: usize, choices: &mut Choices<'
 }
 
 /// Adds a bitmap that the disk's image is to store.
-fn store(account: &mut Account, disk: usize) -> Label {
+pub(super) fn store(account: &mut Account, disk: usize) -> Label {
     let name = account.fresh("stored");
     account.push(Action::Bitmap(BitmapStep {
         at: At::Node(account.disks[disk].name.image()),
@@ -332,7 +332,7 @@ impl Command {
     }
 }
 
-fn error(kind: IoType, when: When, errno: Errno) -> Rule {
+pub(super) fn error(kind: IoType, when: When, errno: Errno) -> Rule {
     Rule::Extended(Extended {
         iotypes: IoTypes::only(kind),
         range: None,
