@@ -105,8 +105,7 @@ impl Error {
             | Self::FailsOtherwise { .. }
             | Self::NothingToResume { .. }
             | Self::Unusable { .. }
-            | Self::State { .. } => Exit::Input,
-            Self::State { .. }
+            | Self::State { .. }
             | Self::Log { .. }
             | Self::NoImage { .. }
             | Self::NoSuchImage { .. }
@@ -271,8 +270,7 @@ impl core::error::Error for Error {
             | Self::InUse { .. }
             | Self::NothingToResume { .. }
             | Self::Unusable { .. }
-            | Self::State { .. } => None,
-            Self::State { .. }
+            | Self::State { .. }
             | Self::NoImage { .. }
             | Self::NoSuchImage { .. }
             | Self::NotDone { .. } => None,

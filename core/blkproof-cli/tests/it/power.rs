@@ -96,7 +96,7 @@ fn a_job_that_reports_success_too_early_is_found_without_a_cut() {
              backup d full to=full0\ncheck full0 == d\n"
         )
     };
-    folder.file("a.blk", &text("cache atomic=4k\n"));
+    folder.file("a.blk", text("cache atomic=4k\n"));
     folder.run(&["replay", "a.blk"]).exits(0);
     let args = ["replay", "--bug", "target-is-volatile", "a.blk"];
     let ran = folder.run(&args).exits(1);
@@ -107,7 +107,7 @@ fn a_job_that_reports_success_too_early_is_found_without_a_cut() {
     );
     assert!(ran.out.contains("written and not flushed"), "{}", ran.out);
     // Without a volatile cache there is nothing to find.
-    folder.file("a.blk", &text(""));
+    folder.file("a.blk", text(""));
     folder.run(&args).exits(0);
 }
 
