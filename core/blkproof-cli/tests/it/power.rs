@@ -92,7 +92,7 @@ fn a_job_that_reports_success_too_early_is_found_without_a_cut() {
     let folder = Folder::new();
     let text = |setup: &str| {
         format!(
-            "blkproof 1\n{setup}disk d 128k qcow2\nwrite d 0 64k stamp\n\
+            "blkproof 1\n{setup}disk d 128k raw\nwrite d 0 64k stamp\n\
              backup d full to=full0\ncheck full0 == d\n"
         )
     };
@@ -128,7 +128,7 @@ const NAMED: [(&str, &str); 8] = [
     ),
     (
         "header-before-directory",
-        "needs the bitmap directory written before the header that leads there",
+        "needs the refcount block written before the tables that rely on it",
     ),
     (
         "flag-is-volatile",

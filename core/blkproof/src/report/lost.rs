@@ -104,8 +104,9 @@ fn writer(part: &LostPart, asked: StepNumber, scenario: &Scenario) -> Option<usi
 /// hold since.
 fn assumption(cut: &Cut, failure: &Failure) -> String {
     if cut.lost.is_empty() {
-        return "nothing has to be lost for it: it needs written what was in memory only"
-            .to_owned();
+        let before = before_what(failure).unwrap_or("anything relies on it");
+        let memory = "nothing has to be lost: needs what was in memory only written";
+        return format!("{memory} before {before}");
     }
     let unsound = failure.breaks("image-sound");
     let ordered = cut.parts.iter().find_map(|part| match &part.led_by {
