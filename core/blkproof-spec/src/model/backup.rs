@@ -50,7 +50,9 @@ impl Model {
                     seen.reply,
                     Reply::Failed(_) | Reply::Refused(Refusal::ImageUnreadable)
                 ) && fired_on(seen, |name| {
-                    *name == backup.target || self.target_reaches(backup, name)
+                    *name == backup.target
+                        || self.target_reaches(backup, name)
+                        || self.base_reaches(&refused, name)
                 });
                 if !by_fault {
                     judge_refusal(&refused.why, seen.reply, out);
@@ -182,6 +184,14 @@ impl Model {
         self.images
             .find(&backup.target)
             .is_some_and(|target| self.on_chain(target, name))
+    }
+
+    /// Tells whether an image is below a target that was made before the backup was refused: one
+    /// is opened on its base before the rest is looked at.
+    fn base_reaches(&self, refused: &Refused, name: &ImageName) -> bool {
+        let base = refused.leaves.as_ref().and_then(|(_, base)| base.as_ref());
+        base.and_then(|base| self.images.find(base))
+            .is_some_and(|base| self.on_chain(base, name))
     }
 
     /// Adds an image that holds nothing.
