@@ -163,12 +163,27 @@ impl Images {
     }
 
     /// Returns from where on, at or behind `position`, something else than zeroes may have to
-    /// stand.
+    /// stand. Where a request over terabytes may or may not have made zeroes of zeroes, it is not
+    /// certain which of both stands there, and makes no difference.
     pub(crate) fn zeroes_end(&self, source: Source<'_>, mut position: u64, end: u64) -> u64 {
+        let mut candidates = Vec::new();
         while position < end {
-            match self.certain(source, position) {
-                Some((Bytes::ZERO, stretch)) => position = stretch,
-                _ => return position,
+            position = match self.certain(source, position) {
+                Some((Bytes::ZERO, stretch)) => stretch,
+                Some(_) => return position,
+                None => {
+                    candidates.clear();
+                    let stretch = match source {
+                        Source::Chain(id) => self.candidates(id, position, &mut candidates),
+                        Source::Frozen(contents) => {
+                            self.candidates_of(contents, position, &mut candidates)
+                        }
+                    };
+                    if candidates[..] != [Bytes::ZERO] {
+                        return position;
+                    }
+                    stretch
+                }
             }
         }
         end
