@@ -220,6 +220,7 @@ impl Model {
                 track: Track::new(!disabled, moment, size),
                 successor: None,
                 removed: false,
+                volatile: false,
             });
             return;
         }
@@ -292,7 +293,6 @@ impl Model {
         // Nothing has to be done for a size that it has already.
         let changes = self.images.get(disk).size() != size.0;
         self.resizing(disk, size.0, changes && seen.fired.is_empty());
-        let bitmaps = &mut self.bitmaps;
         let image = self.images.get_mut(disk);
         let old = image.size();
         image.moment += 1;
@@ -312,7 +312,7 @@ impl Model {
                 .layer
                 .set(ByteRange::between(old, size.0), Value::ZERO);
         }
-        for bitmap in bitmaps {
+        for bitmap in self.bitmaps.iter_mut().chain(&mut self.power.vanished) {
             if bitmap.owner == super::bitmaps::Owner::Disk(disk) {
                 bitmap.track.resize(old, size.0, bitmap.granularity);
             }

@@ -261,7 +261,7 @@ impl Model {
     /// Makes bits dirty for certain, or as far as is known.
     pub(super) fn mark(&mut self, disk: ImageId, range: ByteRange, by_node: bool, certain: bool) {
         let jobs = &self.jobs;
-        for bitmap in &mut self.bitmaps {
+        for bitmap in self.bitmaps.iter_mut().chain(&mut self.power.vanished) {
             let hit = match &bitmap.owner {
                 Owner::Disk(owner) => *owner == disk,
                 Owner::Filter(name) => {
@@ -307,7 +307,7 @@ impl Model {
     /// Makes certain that these bytes changed at this moment of the disk, where a bitmap knows that
     /// they may have.
     pub(super) fn confirm_since(&mut self, disk: ImageId, moment: u64, range: ByteRange) {
-        for bitmap in &mut self.bitmaps {
+        for bitmap in self.bitmaps.iter_mut().chain(&mut self.power.vanished) {
             if bitmap.owner != Owner::Disk(disk) {
                 continue;
             }

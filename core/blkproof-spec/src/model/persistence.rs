@@ -73,12 +73,23 @@ impl Model {
 
     /// Takes in that the subject ended without a word: what is stored is left, and whether its file
     /// had flagged it, or had it at all, shows.
-    pub(super) fn lose_bitmaps(&mut self) {
+    ///
+    /// After a `kill` the file shows what had been issued and may not be durable; a cut may bring
+    /// back what was found to be gone then.
+    pub(super) fn lose_bitmaps(&mut self, kill: bool) {
         self.bitmaps
             .retain(|bitmap| bitmap.persistent && matches!(bitmap.owner, Owner::Disk(_)));
+        if !kill {
+            for bitmap in std::mem::take(&mut self.power.vanished) {
+                if self.bitmap_index(&bitmap.owner, &bitmap.name).is_none() {
+                    self.bitmaps.push(bitmap);
+                }
+            }
+        }
         for bitmap in &mut self.bitmaps {
             bitmap.reclaim();
             bitmap.removed = false;
+            bitmap.volatile = kill;
             if bitmap.inconsistent {
                 bitmap.doubt_removal();
             } else {
@@ -127,7 +138,7 @@ impl Model {
             }
             match status.bitmap(&self.images.get(disk).name, &bitmap.name) {
                 None if bitmap.stored != Stored::Yes => {
-                    self.bitmaps.remove(index);
+                    self.vanish(index);
                     continue;
                 }
                 None => {}
@@ -176,7 +187,7 @@ impl Model {
                 if let Some(index) = self.bitmap_at(&step.at, &step.name)
                     && self.bitmaps[index].open
                 {
-                    self.bitmaps.remove(index);
+                    self.vanish(index);
                 }
             }
             BitmapCommand::Add { .. } => {}
@@ -208,7 +219,7 @@ impl Model {
             Reply::Refused(Refusal::NoSuchBitmap | Refusal::BackupBitmapNotFound)
                 if bitmap.stored != Stored::Yes =>
             {
-                self.bitmaps.remove(index);
+                self.vanish(index);
             }
             Reply::Refused(_) | Reply::Cut => {}
         }
@@ -235,11 +246,33 @@ impl Model {
         }
     }
 
+    /// A bitmap turned out to be gone.
+    fn vanish(&mut self, index: usize) {
+        let bitmap = self.bitmaps.remove(index);
+        if bitmap.volatile {
+            self.power.vanished.push(bitmap);
+        }
+    }
+
+    /// Takes in that what the file of a disk says of its bitmaps is durable.
+    pub(super) fn bitmaps_flushed(&mut self, disk: ImageId) {
+        let owner = Owner::Disk(disk);
+        self.power.vanished.retain(|bitmap| bitmap.owner != owner);
+        for bitmap in &mut self.bitmaps {
+            if bitmap.volatile && bitmap.owner == owner {
+                bitmap.volatile = false;
+                if !bitmap.open {
+                    bitmap.stored = Stored::Yes;
+                }
+            }
+        }
+    }
+
     /// A bitmap turned out to be true.
     fn find_true(&mut self, index: usize) {
         let bitmap = &mut self.bitmaps[index];
         bitmap.open = false;
-        bitmap.stored = Stored::Yes;
+        bitmap.find_stored();
     }
 
     /// A bitmap turned out to be inconsistent.
@@ -247,13 +280,20 @@ impl Model {
         let bitmap = &mut self.bitmaps[index];
         bitmap.open = false;
         bitmap.inconsistent = true;
-        bitmap.stored = Stored::Yes;
+        bitmap.find_stored();
         bitmap.track = Track::new(false, bitmap.track.since, bitmap.track.high);
         bitmap.track.gapless = false;
     }
 }
 
 impl Bitmap {
+    /// Takes in that the file has it, which need not last where a kill left it so.
+    fn find_stored(&mut self) {
+        if !self.volatile {
+            self.stored = Stored::Yes;
+        }
+    }
+
     /// Takes in, of one that is inconsistent and so is never stored anew, that it is gone if its
     /// removal from the file came about.
     fn doubt_removal(&mut self) {

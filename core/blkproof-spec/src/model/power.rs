@@ -10,7 +10,7 @@
 mod midst;
 
 use super::Model;
-use super::bitmaps::Owner;
+use super::bitmaps::{Bitmap, Owner};
 use super::images::{Absent, Contents, Image, ImageId, Images, Presence, Value};
 use super::jobs::RestorePoint;
 use super::judgement::{Against, Demand, Judgement, Observation, Scope, Target};
@@ -61,6 +61,8 @@ pub(super) struct Power {
     half_rebased: Vec<ImageName>,
     /// The images whose rebase was reported: it is durable.
     reported: Vec<ImageName>,
+    /// The bitmaps that a kill took from their files, which need not last.
+    pub(super) vanished: Vec<Bitmap>,
 }
 
 impl Unflushed {
@@ -136,6 +138,7 @@ impl Model {
     /// Takes in that an image was flushed: what was done to it is durable, but for what requests
     /// that are still in flight do.
     pub(super) fn flushed(&mut self, id: ImageId) {
+        self.bitmaps_flushed(id);
         if !self.power.expected || self.images.get(id).unflushed.is_none() {
             return;
         }
@@ -211,7 +214,7 @@ impl Model {
         }
         self.cancelled_groups.clear();
         self.group_ends.clear();
-        self.lose_bitmaps();
+        self.lose_bitmaps(kill);
         for index in 0..self.images.count() {
             self.lose_unflushed(ImageId(index), kill);
         }
@@ -349,7 +352,7 @@ impl Model {
         image.layer.truncate(size);
         let cluster = image.cluster();
         image.kept.truncate(size.next_multiple_of(cluster));
-        for bitmap in &mut self.bitmaps {
+        for bitmap in self.bitmaps.iter_mut().chain(&mut self.power.vanished) {
             if bitmap.owner == Owner::Disk(id) {
                 bitmap.track.high = bitmap.track.high.max(size);
             }

@@ -4,12 +4,13 @@ use super::{K, M, Stage, bitmap, disk, finish, firing, increment, report, write}
 use crate::errno::Errno;
 use crate::fault::IoType;
 use crate::model::Observation;
+use crate::power::{Lost, PowerCut};
 use crate::property::Property::{
     self, AnswersExact, BitmapHonest, DirtyPrecise, DirtySound, RefusalHarmless,
 };
 use crate::reply::{Refusal, Reply};
 use crate::status::{BitmapStatus, Status};
-use crate::step::{Action, BitmapCommand};
+use crate::step::{Action, BitmapCommand, GuestOp};
 use crate::units::{ByteRange, Length};
 
 fn add(persistent: bool) -> Action {
@@ -50,6 +51,20 @@ fn dirty(start: u64, len: u64) -> BitmapStatus {
     BitmapStatus {
         persistent: true,
         ..report(&[ByteRange::new(start, len)])
+    }
+}
+
+fn dirty_nothing() -> BitmapStatus {
+    BitmapStatus {
+        persistent: true,
+        ..report(&[])
+    }
+}
+
+fn flush() -> Action {
+    Action::Guest {
+        at: super::device("d"),
+        op: GuestOp::Flush,
     }
 }
 
@@ -230,5 +245,39 @@ fn a_resize_tells_true_from_inconsistent_but_not_from_gone() {
         };
         stage.show(&size, &resized);
         assert_eq!(stage.broken(), broken);
+    }
+}
+
+/// What is left after a kill is no more durable than before: a cut may take back that a bitmap was
+/// removed, as long as nothing was flushed since.
+#[test]
+fn what_a_kill_removed_may_come_back_until_it_is_flushed() {
+    let status = |bitmaps| Status {
+        bitmaps,
+        jobs: Vec::new(),
+    };
+    let nothing = status(vec![]);
+    let back = status(vec![inconsistent()]);
+    for (flushed, broken) in [(false, vec![]), (true, vec![AnswersExact])] {
+        let mut stage = Stage::new(vec![disk("d", 64 * M)]);
+        stage.model.expect_power_losses();
+        stage.done(&add(true), &[]);
+        assert_eq!(restart(&mut stage, vec![dirty_nothing()], false), []);
+        let killed = Observation {
+            killed: true,
+            status: Some(&nothing),
+            ..Observation::of(Reply::Cut)
+        };
+        stage.show(&bitmap("b", BitmapCommand::Remove), &killed);
+        assert_eq!(stage.broken(), []);
+        if flushed {
+            stage.done(&flush(), &[]);
+        }
+        let cut = Observation {
+            status: Some(&back),
+            ..Observation::of(Reply::Done)
+        };
+        stage.show(&Action::PowerCut(PowerCut::new(Lost::All)), &cut);
+        assert_eq!(stage.broken(), broken, "flushed: {flushed}");
     }
 }
