@@ -34,10 +34,10 @@ impl Hunts {
     fn mean(&self, most: u64) -> f64 {
         let all = self.0.iter().flat_map(|(_, cases)| cases);
         let logarithms: Vec<f64> = all
-            .map(|cases| f64::from(u32::try_from(cases.unwrap_or(most)).unwrap_or(u32::MAX)).ln())
+            .map(|cases| number(cases.unwrap_or(most)).ln())
             .collect();
-        let count = u32::try_from(logarithms.len()).unwrap_or(u32::MAX);
-        (logarithms.iter().sum::<f64>() / f64::from(count.max(1))).exp()
+        let count = number(logarithms.len().max(1) as u64);
+        (logarithms.iter().sum::<f64>() / count).exp()
     }
 
     fn got_away(&self) -> usize {
@@ -50,7 +50,27 @@ impl Hunts {
         let mean = self.mean(most);
         let ratio = mean / all.mean(most);
         let away = self.got_away();
-        format!("| {name} | {mean:.1} | {ratio:.2} | {away} |")
+        let (low, high) = self.interval(all, most);
+        format!("| {name} | {mean:.1} | {ratio:.2} | {low:.2} to {high:.2} | {away} |")
+    }
+
+    /// Between what the ratio to `all` lies with 95 % of certainty, if hunts for the same bug by
+    /// campaigns of the same number are pairs that have nothing to do with other pairs.
+    fn interval(&self, all: &Self, most: u64) -> (f64, f64) {
+        let one = |cases: &Option<u64>| number(cases.unwrap_or(most)).ln();
+        let pairs = self.0.iter().zip(&all.0);
+        let differences: Vec<f64> = pairs
+            .flat_map(|((_, cases), (_, with))| cases.iter().zip(with))
+            .map(|(cases, with)| one(cases) - one(with))
+            .collect();
+        let count = number(differences.len().max(1) as u64);
+        let mean = differences.iter().sum::<f64>() / count;
+        let spread = differences
+            .iter()
+            .map(|difference| (difference - mean).powi(2));
+        let variance = spread.sum::<f64>() / (count - 1.0).max(1.0);
+        let half = 1.96 * (variance / count).sqrt();
+        ((mean - half).exp(), (mean + half).exp())
     }
 
     /// A line for each bug that took another number of cases than among `all`: how many with the
@@ -78,8 +98,11 @@ impl Hunts {
     }
 }
 
+fn number(cases: u64) -> f64 {
+    f64::from(u32::try_from(cases).unwrap_or(u32::MAX))
+}
+
 fn times(of: u64, to: u64) -> String {
-    let number = |cases: u64| f64::from(u32::try_from(cases).unwrap_or(u32::MAX));
     format!("{:.1}x", number(of) / number(to))
 }
 
@@ -96,7 +119,8 @@ fn median(cases: &[Option<u64>]) -> Option<u64> {
 
 /// The head of the table.
 pub(super) fn head() -> &'static str {
-    "| changed | geometric mean of cases | ratio | got away |\n| --- | ---: | ---: | ---: |"
+    "| changed | geometric mean of cases | ratio | certain to 95 % | got away |\n\
+     | --- | ---: | ---: | --- | ---: |"
 }
 
 #[cfg(test)]
@@ -120,9 +144,14 @@ mod tests {
         );
         assert_eq!(
             all.row("nothing", &all, 1000),
-            "| nothing | 10.0 | 1.00 | 0 |"
+            "| nothing | 10.0 | 1.00 | 1.00 to 1.00 | 0 |"
         );
-        assert_eq!(without.row("x", &all, 1000), "| x | 146.8 | 14.68 | 2 |");
+        // The logarithms differ by 2, 1, 0, 0, 2 and 2 times that of ten: a mean of 7/6 with a
+        // standard deviation of 0.983, of which 1.96 / sqrt(6) parts are 0.787.
+        assert_eq!(
+            without.row("x", &all, 1000),
+            "| x | 146.8 | 14.68 | 2.40 to 89.82 | 2 |"
+        );
         let each = without.each(&all);
         assert_eq!(
             each,
