@@ -7,8 +7,9 @@
 //! the variable it says so and measures nothing.
 //!
 //! The whole test, all of its methods, takes turns with all scenarios of `corpora/seed`. It fails
-//! where `incremental_simple` is not a thousand times as fast as a method of the test. Builds of QEMU that lack the accelerator `qtest`,
-//! as Debian's do, are given `tcg` for it: the machine of that test never runs a guest.
+//! where `incremental_simple` is not a thousand times as fast as a method of the test. Builds of
+//! QEMU that lack the accelerator `qtest`, as Debian's do, are given `tcg` for it: the machine of
+//! that test never runs a guest.
 
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 

@@ -9,11 +9,8 @@
 //! - `size/...`: the same small steps on disks of 64 MiB, 1 TiB and 16 TiB;
 //! - `steps/...`: 10, 100, 1,000 and 10,000 steps, per step;
 //! - `campaign/...`: made-up cases, made up and judged;
-//! - `iotest/124`: QEMU's own test, where `BLKPROOF_IOTESTS` names the folder of QEMU's iotests and
-//!   the environment is set up for its `check`.
-
-use std::process::Command;
-use std::time::{Duration, Instant};
+//!
+//! The bench `iotest_124` holds them against QEMU's own test.
 
 use blkproof::generate::{self, Profile};
 use blkproof::{Options, Runner};
@@ -95,29 +92,5 @@ fn campaign(c: &mut Criterion) {
     }
 }
 
-fn iotest(c: &mut Criterion) {
-    let Some(folder) = std::env::var_os("BLKPROOF_IOTESTS") else {
-        return;
-    };
-    let mut group = c.benchmark_group("iotest");
-    group
-        .sample_size(10)
-        .measurement_time(Duration::from_secs(30));
-    group.bench_function("124", |b| {
-        b.iter_custom(|times| {
-            let start = Instant::now();
-            for _ in 0..times {
-                let mut check = Command::new("./check");
-                let output = check.args(["-qcow2", "124"]).current_dir(&folder).output();
-                assert!(
-                    output.expect("check starts").status.success(),
-                    "iotest 124 passes"
-                );
-            }
-            start.elapsed()
-        });
-    });
-}
-
-criterion_group!(benches, judged, sizes, steps, campaign, iotest);
+criterion_group!(benches, judged, sizes, steps, campaign);
 criterion_main!(benches);
