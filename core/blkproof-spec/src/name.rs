@@ -72,6 +72,7 @@ impl Name {
 }
 
 impl PartialEq for Name {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (
@@ -80,7 +81,7 @@ impl PartialEq for Name {
                     len: other_len,
                     bytes: other,
                 },
-            ) => len == other_len && words(bytes) == words(other),
+            ) => len == other_len && bytes == other,
             _ => self.as_bytes() == other.as_bytes(),
         }
     }
@@ -89,12 +90,14 @@ impl PartialEq for Name {
 impl Eq for Name {}
 
 impl PartialOrd for Name {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Name {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         match (&self.0, &other.0) {
             (
@@ -103,26 +106,23 @@ impl Ord for Name {
                     len: other_len,
                     bytes: other,
                 },
-            ) => {
-                let (mine, theirs) = (words(bytes), words(other));
-                let differing = mine
-                    .iter()
-                    .zip(&theirs)
-                    .find(|(mine, theirs)| mine != theirs);
-                differing.map_or(len.cmp(other_len), |(mine, theirs)| mine.cmp(theirs))
-            }
+            ) => (words(bytes), len).cmp(&(words(other), other_len)),
             _ => self.as_bytes().cmp(other.as_bytes()),
         }
     }
 }
 
 /// Returns the bytes as numbers that are in order as the bytes are: names are compared a lot.
-fn words(bytes: &[u8; INLINE]) -> [u64; 3] {
-    // The last one repeats two bytes of the one before, which changes no order.
-    [0, 8, INLINE - 8].map(|at| {
+#[inline]
+fn words(bytes: &[u8; INLINE]) -> (u64, u64, u64) {
+    // Not by mapping an array of positions, which was measured to make calls of it that took a
+    // sixth of a campaign's time.
+    let word = |at: usize| {
         let word = bytes[at..at + 8].try_into();
         u64::from_be_bytes(word.expect("eight bytes"))
-    })
+    };
+    // The last one repeats two bytes of the one before, which changes no order.
+    (word(0), word(8), word(INLINE - 8))
 }
 
 impl Hash for Name {
