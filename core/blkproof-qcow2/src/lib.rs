@@ -42,6 +42,8 @@ mod zero;
 
 mod zero_table;
 
+mod deflate;
+
 mod compress;
 
 mod status;
