@@ -4,28 +4,38 @@ use core::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 
+/// How much text is gathered before it is hashed: the hash takes it in faster than bit by bit.
+const GATHERED: usize = 4 << 10;
+
 /// A digest in the making.
 #[derive(Default)]
-pub(super) struct Trace(Sha256);
-
-impl fmt::Write for Trace {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.update(text.as_bytes());
-        Ok(())
-    }
+pub(super) struct Trace {
+    hash: Sha256,
+    /// What is still to be hashed.
+    text: String,
 }
 
 impl Trace {
     pub(super) fn line(&mut self, line: fmt::Arguments<'_>) {
-        writeln!(self, "{line}").expect("a digest takes in any text");
+        writeln!(self.text, "{line}").expect("text grows");
+        if self.text.len() >= GATHERED {
+            self.hash_text();
+        }
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.hash_text();
+        self.hash.update(bytes);
     }
 
-    pub(super) fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
+    pub(super) fn finish(mut self) -> [u8; 32] {
+        self.hash_text();
+        self.hash.finalize().into()
+    }
+
+    fn hash_text(&mut self) {
+        self.hash.update(self.text.as_bytes());
+        self.text.clear();
     }
 }
 
