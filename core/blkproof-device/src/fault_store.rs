@@ -461,6 +461,11 @@ impl<M: Media> Store for FaultStore<M> {
         names
     }
 
+    fn exists(&self, name: &ImageName) -> bool {
+        let inner = self.lock();
+        inner.known(name).is_some() || inner.media.list().contains(name)
+    }
+
     fn above_format(
         &mut self,
         name: &ImageName,

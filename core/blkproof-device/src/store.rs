@@ -29,6 +29,11 @@ pub trait Store: fmt::Debug + Send {
     /// Returns the names of all devices, in order.
     fn list(&self) -> Vec<ImageName>;
 
+    /// Tells whether there is a device of this name.
+    fn exists(&self, name: &ImageName) -> bool {
+        self.list().contains(name)
+    }
+
     /// Lays the harness's layers for faults above the format over a subject's opened image, where
     /// the scenario has such rules, and returns it unchanged where it has none.
     fn above_format(

@@ -16,7 +16,7 @@ const SIZE_MAX: u64 = 9_223_372_035_781_033_984;
 impl Machine {
     /// Tells whether the store has an image of this name.
     pub(crate) fn exists(&mut self, name: &ImageName) -> bool {
-        self.store().list().contains(name)
+        self.store().exists(name)
     }
 
     /// Returns the number by which stamped data names a disk; images that are none have no number

@@ -321,6 +321,8 @@ fn goes_on(first: Option<Found>, next: Option<Found>, distance: u64) -> bool {
 /// Tables are read as they were when the chain was opened: after a change it is opened anew.
 pub struct Contents {
     layers: Vec<Layer>,
+    /// Made when first needed.
+    inflate: Option<Decompress>,
     plain: Vec<u8>,
     packed: Vec<u8>,
 }
@@ -331,6 +333,7 @@ impl Contents {
     pub fn new(layers: Vec<Layer>) -> Self {
         Self {
             layers,
+            inflate: None,
             plain: Vec::new(),
             packed: Vec::new(),
         }
@@ -432,38 +435,42 @@ impl Contents {
                 Found::Data { layer, offset } => {
                     self.layers[layer].device.read_at(offset, part)?;
                 }
-                Found::Compressed { layer, entry } => self.unpack(layer, entry, at, part)?,
+                Found::Compressed { layer, entry } => {
+                    part.copy_from_slice(self.unpack(layer, entry, at, extent.range.len)?);
+                }
             }
             at += extent.range.len;
         }
         Ok(())
     }
 
+    /// Unpacks a compressed cluster, and returns `len` bytes of it from `at` on.
     fn unpack(
         &mut self,
         layer: usize,
         entry: u64,
         at: u64,
-        part: &mut [u8],
-    ) -> Result<(), InspectError> {
+        len: u64,
+    ) -> Result<&[u8], InspectError> {
         let layer = &mut self.layers[layer];
-        let Some(tables) = &layer.tables else {
-            return Ok(());
+        let bits = match &layer.tables {
+            Some(tables) => tables.parsed.cluster_bits,
+            None => return Ok(&[]),
         };
-        let bits = tables.parsed.cluster_bits;
-        let (offset, len) = compressed_bytes(entry, bits);
-        self.packed.resize(index(len), 0);
+        let (offset, packed) = compressed_bytes(entry, bits);
+        self.packed.resize(index(packed), 0);
         self.plain.resize(1 << bits, 0);
         layer.device.read_at(Offset(offset), &mut self.packed)?;
-        let mut inflate = Decompress::new(false);
+        let fresh = || Decompress::new(false);
+        let inflate = self.inflate.get_or_insert_with(fresh);
+        inflate.reset(false);
         let done = inflate.decompress(&self.packed, &mut self.plain, FlushDecompress::Finish);
         if done.is_err() || inflate.total_out() != 1 << bits {
             let what = Use::Compressed;
             return Err(problem(Problem::Unreadable { what, offset }));
         }
         let start = index(at & ((1 << bits) - 1));
-        part.copy_from_slice(&self.plain[start..start + part.len()]);
-        Ok(())
+        Ok(&self.plain[start..start + index(len)])
     }
 }
 

@@ -7,8 +7,8 @@ use crate::error::{Feature, Qcow2Error};
 use crate::header::BackingName;
 use crate::num::{be32, be64, index};
 
-/// Most headers end long before this.
-const USUAL: u64 = 4096;
+/// Most headers end before this.
+const USUAL: u64 = 512;
 const BACKING_FORMAT: u32 = 0xe279_2aca;
 const BITMAPS: u32 = 0x2385_2875;
 

@@ -5,7 +5,6 @@ use blkproof_spec::ByteRange;
 
 use super::{Contents, Found};
 use crate::inspect::InspectError;
-use crate::num::index;
 
 impl Contents {
     /// Shows the bytes of `range` where they lie, piece by piece in ascending order, each with its
@@ -34,9 +33,8 @@ impl Contents {
                     })?;
                 }
                 Found::Compressed { layer, entry } => {
-                    let mut part = vec![0; index(len)];
-                    self.unpack(layer, entry, at, &mut part)?;
-                    see(at, Piece::Bytes(&part));
+                    let bytes = self.unpack(layer, entry, at, len)?;
+                    see(at, Piece::Bytes(bytes));
                 }
             }
             at += len;
