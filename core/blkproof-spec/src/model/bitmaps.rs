@@ -158,8 +158,8 @@ pub(crate) struct Bitmap {
     pub(crate) successor: Option<Track>,
     /// An earlier action of the transaction under way removed it: nobody can use it any more.
     pub(crate) removed: bool,
-    /// It outlived a kill, and its file was not flushed since: what the file says of it now the
-    /// next cut may take back.
+    /// A kill left open whether its file has it, and the file was not flushed since: what the file
+    /// says of it now the next cut may take back.
     pub(crate) volatile: bool,
 }
 

@@ -89,7 +89,10 @@ impl Model {
         for bitmap in &mut self.bitmaps {
             bitmap.reclaim();
             bitmap.removed = false;
-            bitmap.volatile = kill;
+            if bitmap.volatile && !kill {
+                bitmap.stored = Stored::Unknown;
+            }
+            bitmap.volatile = kill && (bitmap.volatile || bitmap.stored != Stored::Yes);
             if bitmap.inconsistent {
                 bitmap.doubt_removal();
             } else {
@@ -259,12 +262,7 @@ impl Model {
         let owner = Owner::Disk(disk);
         self.power.vanished.retain(|bitmap| bitmap.owner != owner);
         for bitmap in &mut self.bitmaps {
-            if bitmap.volatile && bitmap.owner == owner {
-                bitmap.volatile = false;
-                if !bitmap.open {
-                    bitmap.stored = Stored::Yes;
-                }
-            }
+            bitmap.volatile &= bitmap.owner != owner;
         }
     }
 
@@ -272,7 +270,7 @@ impl Model {
     fn find_true(&mut self, index: usize) {
         let bitmap = &mut self.bitmaps[index];
         bitmap.open = false;
-        bitmap.find_stored();
+        bitmap.stored = Stored::Yes;
     }
 
     /// A bitmap turned out to be inconsistent.
@@ -280,20 +278,13 @@ impl Model {
         let bitmap = &mut self.bitmaps[index];
         bitmap.open = false;
         bitmap.inconsistent = true;
-        bitmap.find_stored();
+        bitmap.stored = Stored::Yes;
         bitmap.track = Track::new(false, bitmap.track.since, bitmap.track.high);
         bitmap.track.gapless = false;
     }
 }
 
 impl Bitmap {
-    /// Takes in that the file has it, which need not last where a kill left it so.
-    fn find_stored(&mut self) {
-        if !self.volatile {
-            self.stored = Stored::Yes;
-        }
-    }
-
     /// Takes in, of one that is inconsistent and so is never stored anew, that it is gone if its
     /// removal from the file came about.
     fn doubt_removal(&mut self) {
