@@ -57,19 +57,22 @@ fn main() {
         by_restarts(&mut runner, &states);
         restarts.push(start.elapsed());
     }
-    let (forks, restarts) = (median(forks), median(restarts));
-    let (cuts, count) = (tally.cuts, states.len());
-    println!(
-        "{cuts} cuts by forks, {count} states judged: {:.1} ms",
-        forks * 1e3
-    );
-    println!(
-        "{count} of these cuts by runs from the start: {:.1} ms",
-        restarts * 1e3
-    );
-    let all = restarts * cuts as f64 / count as f64;
-    println!(
-        "every cut by a run from the start would take {:.1} times as long",
-        all / forks
+    show(&tally, median(forks), median(restarts));
+}
+
+/// Shows what a sweep took, and what it would take otherwise.
+fn show(tally: &Tally, forks: f64, restarts: f64) {
+    let (cuts, states) = (tally.cuts, tally.distinct);
+    let line = |what: &str, seconds: f64| {
+        let (all, times) = (seconds * 1e3, seconds / forks);
+        println!("  {what:58} {all:8.1} ms {times:6.2}");
+    };
+    println!("incremental_simple: {cuts} cuts, which leave {states} different states");
+    line("sweep by forks: every cut made, every state judged", forks);
+    line("a run from the start for every state", restarts);
+    let every = restarts * cuts as f64 / states as f64;
+    line(
+        "a run from the start for every cut, reckoned from these",
+        every,
     );
 }

@@ -47,6 +47,8 @@ mod fault_store;
 
 mod power;
 
+mod digest;
+
 mod folder;
 
 pub mod ini;
@@ -54,6 +56,7 @@ pub mod ini;
 pub mod write_log;
 
 pub use block_device::{BlockDevice, BlockStatus, Durability, IoError, IoResult, StatusKind, Wait};
+pub use digest::Digests;
 pub use fault_store::{FaultStore, MemStore};
 pub use file_disk::FileDisk;
 pub use folder::{Folder, FolderStore};

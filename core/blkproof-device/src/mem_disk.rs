@@ -10,7 +10,6 @@ use blkproof_spec::fault::Event;
 use blkproof_spec::{ByteRange, Errno, Length, Offset};
 
 use crate::block_device::{BlockDevice, BlockStatus, Durability, IoResult, StatusKind};
-use crate::layer::chance;
 use crate::parcel::{Cursor, Load, Parcel, Portion, is_zero};
 use crate::pool::{PAGE, PAGE_BYTES, Page, Pool, Supply};
 use crate::visible::{PagePart, Piece, Visible};
@@ -62,22 +61,17 @@ impl MemDisk {
         Length(self.table.pages() * PAGE)
     }
 
-    /// Returns two sums over what it holds, its size and where its pages lie, from `seeds` on.
-    pub(crate) fn digest(&self, seeds: [u64; 2]) -> [u64; 2] {
-        let [mut one, mut other] = seeds.map(|seed| chance::mix(seed, self.size));
-        self.table.each_page(|number, page| {
-            one = chance::mix(one, number);
-            other = chance::mix(other, !number);
-            let (words, _) = page.as_chunks::<8>();
-            for word in words {
-                let word = u64::from_le_bytes(*word);
-                one = (one ^ word)
-                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                    .rotate_left(29);
-                other = (other.rotate_left(23) ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            }
-        });
-        [chance::mix(one, 1), chance::mix(other, 2)]
+    /// Shows every page that only one of two disks has, or both have and do not share, by its
+    /// number and in order: what stands there on the first, and what on the second. Zeroes are no
+    /// page.
+    pub(crate) fn each_difference(
+        one: Option<&Self>,
+        other: Option<&Self>,
+        see: impl FnMut(u64, Option<&Page>, Option<&Page>),
+    ) {
+        let none = Table::default();
+        let [one, other] = [one, other].map(|disk| disk.map_or(&none, |disk| &disk.table));
+        one.each_difference(other, see);
     }
 
     /// Makes `range`, which need not end on page boundaries, read as zeroes.

@@ -4,8 +4,7 @@ use blkproof_spec::power::{Cache, PowerCut};
 use blkproof_spec::{ByteRange, Errno, ImageName, Offset};
 
 use crate::block_device::{BlockDevice, Durability, IoError, IoResult};
-use crate::fault_store::{FaultStore, MemStore};
-use crate::layer::chance;
+use crate::fault_store::FaultStore;
 use crate::media::Media;
 use crate::range_set::RangeSet;
 use crate::record::{Operation, Recorded};
@@ -216,20 +215,4 @@ fn failed(image: &ImageName, error: &IoError) -> StoreError {
         IoError::Wait(_) => Errno::EIO,
     };
     StoreError::Failed(image.clone(), errno)
-}
-
-impl MemStore {
-    /// Returns a digest of what all devices hold, their names and their sizes: equal for stores
-    /// whose devices were given the same pages, and different for others but by chance of one in
-    /// 2^128. What is pending counts as held.
-    #[must_use]
-    pub fn digest(&self) -> [u64; 2] {
-        let mut sums = [0; 2];
-        self.each_device(|name, device| {
-            let name = chance::mix_text(sums[0], name.as_str());
-            let disk = device.lock().cached().0.digest([name, sums[1] ^ name]);
-            sums = disk;
-        });
-        sums
-    }
 }

@@ -210,15 +210,36 @@ impl Table {
         Arc::make_mut(&mut self.extents[place])
     }
 
-    /// Shows every page that is there, with its number, in order.
-    pub(crate) fn each_page(&self, mut see: impl FnMut(u64, &Page)) {
-        for (key, extent) in self.keys.iter().zip(&self.extents) {
-            let mut present = extent.present;
-            while present != 0 {
-                let index = present.trailing_zeros();
-                present &= present - 1;
-                if let Some(page) = extent.page(index as usize) {
-                    see(key * EXTENT_PAGES + u64::from(index), page);
+    /// Shows every page that is not one and the same in both tables, with its number, in order:
+    /// what stands there in this one, and what in the other.
+    pub(crate) fn each_difference(
+        &self,
+        other: &Self,
+        mut see: impl FnMut(u64, Option<&Page>, Option<&Page>),
+    ) {
+        let same_page = |(one, other): (&Arc<Page>, &Arc<Page>)| Arc::ptr_eq(one, other);
+        let mut mine = self.keys.iter().zip(&self.extents).peekable();
+        let mut others = other.keys.iter().zip(&other.extents).peekable();
+        loop {
+            let next = [mine.peek(), others.peek()].into_iter().flatten();
+            let Some(key) = next.map(|(key, _)| **key).min() else {
+                return;
+            };
+            let mine = mine.next_if(|(next, _)| **next == key);
+            let other = others.next_if(|(next, _)| **next == key);
+            let [mine, other] = [mine, other].map(|found| found.map(|(_, extent)| extent));
+            if mine
+                .zip(other)
+                .is_some_and(|(one, other)| Arc::ptr_eq(one, other))
+            {
+                continue;
+            }
+            for index in 0..SLOTS {
+                let [mine, other] = [mine, other].map(|has| has.and_then(|has| has.shared(index)));
+                let none = mine.is_none() && other.is_none();
+                if !none && !mine.zip(other).is_some_and(same_page) {
+                    let number = key * EXTENT_PAGES + index as u64;
+                    see(number, mine.map(|page| &**page), other.map(|page| &**page));
                 }
             }
         }

@@ -4,6 +4,7 @@
 
 mod cases;
 
+mod digests;
 mod effects;
 
 mod folder;

@@ -18,7 +18,7 @@ mod view;
 
 use std::collections::BTreeSet;
 
-use blkproof_device::{MemStore, Operation, Recorded, StoreError};
+use blkproof_device::{Digests, MemStore, Operation, Recorded, StoreError};
 use blkproof_spec::power::{Cache, PowerCut};
 use blkproof_spec::{Format, ImageName};
 
@@ -110,6 +110,7 @@ pub fn sweep<S: Subject, E>(
     let mut sweep = Sweep {
         log,
         since: None,
+        digests: Digests::default(),
         seen: BTreeSet::new(),
         tally: Tally {
             complete: true,
@@ -148,6 +149,8 @@ struct Sweep<'a> {
     log: Log<'a>,
     /// What is known since the last flush; nothing before there is an image.
     since: Option<Since>,
+    /// Follows the store from position to position.
+    digests: Digests,
     /// The states since the last flush.
     seen: BTreeSet<[u64; 2]>,
     tally: Tally,
@@ -177,12 +180,13 @@ impl Sweep<'_> {
             return true;
         };
         looks.add(since, midst);
+        self.digests.follow(midst);
         for cut in cuts(recorded, midst, self.log.random) {
             self.tally.cuts += 1;
             let remains = midst.fork();
             // Memory does not fail.
             let _ = remains.cut_power(&cut, self.log.cache);
-            if !self.seen.insert(remains.digest()) {
+            if !self.seen.insert(self.digests.of(&remains)) {
                 continue;
             }
             self.tally.distinct += 1;

@@ -10,7 +10,7 @@ mod midst;
 
 use std::collections::BTreeSet;
 
-use blkproof_device::{MemStore, Operation, Recorded};
+use blkproof_device::{Digests, MemStore, Operation, Recorded};
 use blkproof_spec::fault::Kept;
 use blkproof_spec::power::{Lost, Moment, PowerCut, Rest, Torn, TornUnit};
 use blkproof_spec::step::{Action, Expect};
@@ -121,6 +121,7 @@ pub fn sweep<S: Subject>(
         scenario: &scenario,
         recording: &recording,
         inspector,
+        digests: Digests::default(),
         seen: BTreeSet::new(),
         tally: Tally::whole(),
     };
@@ -173,6 +174,8 @@ struct Sweep<'a> {
     scenario: &'a Scenario,
     recording: &'a Recording,
     inspector: &'a mut dyn Inspector,
+    /// Follows the store from position to position.
+    digests: Digests,
     /// The states so far: a digest, and the step.
     seen: BTreeSet<(StepNumber, [u64; 2])>,
     tally: Tally,
@@ -189,12 +192,13 @@ impl Sweep<'_> {
         fresh: &mut impl FnMut() -> S,
         each: &mut impl FnMut(&Swept<'_>) -> bool,
     ) -> bool {
+        self.digests.follow(midst);
         self.tally.positions += 1;
         self.tally.midst[Midst::of(self.scenario, step) as usize] += 1;
         for mut cut in cuts(recorded, midst, random) {
             self.tally.cuts += 1;
             let remains = remains(midst, &cut, self.scenario);
-            if !self.seen.insert((step, remains.digest())) {
+            if !self.seen.insert((step, self.digests.of(&remains))) {
                 continue;
             }
             self.tally.distinct += 1;
