@@ -62,7 +62,7 @@ fn main() {
 
 /// Shows what a sweep took, and what it would take otherwise.
 fn show(tally: &Tally, forks: f64, restarts: f64) {
-    let (cuts, states) = (tally.cuts, tally.distinct);
+    let (cuts, states) = (tally.cuts + tally.again.cuts, tally.states());
     let line = |what: &str, seconds: f64| {
         let (all, times) = (seconds * 1e3, seconds / forks);
         println!("  {what:58} {all:8.1} ms {times:6.2}");

@@ -171,11 +171,24 @@ pub(crate) struct PowerSwept<'a> {
     pub(crate) cuts: u64,
     /// How many different states they left.
     pub(crate) states: u64,
+    /// What second cuts come to, in the midst of the recoveries from these states.
+    pub(crate) recovery: RecoveryCuts,
+    /// Of all these states.
     pub(crate) held: u64,
     pub(crate) failed: u64,
     pub(crate) not_judged: u64,
     /// Whether no cut was left out.
     pub(crate) complete: bool,
+}
+
+/// What cuts in the midst of recoveries come to.
+#[derive(Debug, Serialize)]
+pub(crate) struct RecoveryCuts {
+    /// The operations in whose midst power was cut.
+    pub(crate) positions: u64,
+    pub(crate) cuts: u64,
+    /// How many states they left that nothing had left before.
+    pub(crate) states: u64,
 }
 
 /// The small scenarios with one number of guest steps.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use blkproof::device::Operation;
 use blkproof::spec::Scenario;
 use blkproof::sweep::power::{Midst, Tally, record, sweep};
-use blkproof::{Options, Runner, corpus};
-use blkproof_engine::{Engine, ImageInspector};
+use blkproof::text::Document;
+use blkproof::{Options, Outcome, Runner, corpus};
+use blkproof_engine::{Bug, Bugs, Engine, ImageInspector};
 
 fn corpora(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -76,9 +77,55 @@ fn no_operation_and_no_policy_is_left_out() {
         }
         let tally = swept(&scenario, 3);
         assert_eq!((tally.positions, tally.cuts), (positions, cuts), "{name}");
-        assert_eq!(tally.held, tally.distinct, "{name}");
+        assert_eq!(tally.held, tally.states(), "{name}");
         assert!(tally.complete && positions > 100, "{name}: {tally:?}");
     }
+}
+
+/// A mistake of the opening of disks shows only where power is lost a second time meanwhile, and
+/// is shown again by the scenario that has both cuts.
+#[test]
+fn power_is_lost_again_in_the_midst_of_recoveries() {
+    let text = "blkproof 1
+disk d 64k qcow2
+bitmap add d b persistent
+restart
+write d 0 4k stamp
+flush d
+write d 8k 4k stamp
+";
+    let scenario = Document::parse(text.as_bytes())
+        .expect("a scenario")
+        .scenario;
+    let tally = swept(&scenario, 1);
+    assert!(tally.again.positions > 10, "{tally:?}");
+    assert!(tally.again.cuts > 4 * tally.again.positions, "{tally:?}");
+    assert!(tally.again.distinct > 0 && tally.held == tally.states());
+
+    let bugs = Bugs::NONE.with(Bug::RecoveredIsClean);
+    let mut seen = false;
+    let each = |swept: &blkproof::sweep::power::Swept<'_>| {
+        if let Some(failure) = swept.failure {
+            assert!(swept.again.is_some(), "{:?} alone shows it", swept.cut);
+            let again = Runner::new(Options::default()).run(
+                &swept.scenario(),
+                &mut Engine::with_bugs(bugs),
+                Some(&mut ImageInspector::new()),
+            );
+            match again {
+                Outcome::Failed(again) => assert_eq!(again.identities(), failure.identities()),
+                held => panic!("{:?} and {:?}: {held:?}", swept.cut, swept.again),
+            }
+            seen |= failure.breaks("bitmap-honest");
+        }
+        true
+    };
+    let mut runner = Runner::new(Options::default());
+    let mut inspector = ImageInspector::new();
+    let fresh = || Engine::with_bugs(bugs);
+    let swept = sweep(&mut runner, &scenario, 1, fresh, &mut inspector, each);
+    assert!(swept.is_ok_and(|tally| tally.complete));
+    assert!(seen, "no second cut shows it");
 }
 
 /// Whatever can be under way was cut: this is what the sweeps that every check runs come to.

@@ -55,7 +55,7 @@ fn sweep_with(scenario: &Scenario, looked: &mut Looked, choose: impl Fn(u64) -> 
     let mut inspector = ImageInspector::new();
     let tally = sweep(&mut runner, scenario, 2, Engine::new, &mut inspector, each);
     let tally = tally.expect("the images are made");
-    assert!(tally.complete && tally.distinct == states, "{tally:?}");
+    assert!(tally.complete && tally.states() == states, "{tally:?}");
 }
 
 /// Has QEMU look at all images of a state.

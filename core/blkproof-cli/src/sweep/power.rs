@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use blkproof::Failure;
-use blkproof::sweep::power::{Midst, Tally};
+use blkproof::sweep::power::{Midst, Swept, Tally};
 use blkproof_spec::{Action, Scenario, Step};
 use indicatif::HumanCount;
 use owo_colors::OwoColorize as _;
@@ -28,11 +28,19 @@ use dump::Dump;
 /// What a thread has to tell.
 enum News {
     /// A state of this file failed.
-    Failed(usize, Box<(Scenario, Failure)>),
+    Failed(usize, Box<Failed>),
     /// Something could not be written down.
     Unwritten(Error),
     /// A file was swept, or could not be.
     Swept(usize, Result<Tally, String>),
+}
+
+/// A state that failed.
+struct Failed {
+    scenario: Scenario,
+    failure: Failure,
+    /// The words of the cuts that led to it.
+    cuts: String,
 }
 
 /// Sweeps files and folders: a line for each file, and the whole report of what failed.
@@ -108,7 +116,11 @@ impl Work<'_> {
             let scenario = &loaded.document.scenario;
             let swept = judge.sweep_power(scenario, self.args.random, |swept| {
                 if let Some(failure) = swept.failure {
-                    let what = Box::new((swept.scenario(), failure.clone()));
+                    let what = Box::new(Failed {
+                        scenario: swept.scenario(),
+                        failure: failure.clone(),
+                        cuts: words_of(swept),
+                    });
                     // Whoever listens no longer has had enough.
                     let _ = news.send(News::Failed(file, what));
                 }
@@ -152,18 +164,14 @@ impl Teller<'_> {
         Ok(())
     }
 
-    fn keep(
-        &mut self,
-        file: usize,
-        (mut scenario, failure): (Scenario, Failure),
-    ) -> Result<(), Error> {
+    fn keep(&mut self, file: usize, failed: Failed) -> Result<(), Error> {
         let swept = &self.files[file].path;
-        let cut = scenario.steps.first().map(cut_of).unwrap_or_default();
-        scenario.title = Some(format!("{}, {cut}", swept.display()).into());
+        let (mut scenario, cuts) = (failed.scenario, failed.cuts);
+        scenario.title = Some(format!("{}, {cuts}", swept.display()).into());
         let stem = swept.file_stem().unwrap_or_default().to_string_lossy();
-        let name = keep::file_name(&format!("{stem}-{cut}"));
+        let name = keep::file_name(&format!("{stem}-{cuts}"));
         self.keeper
-            .keep(&name, scenario, &failure, Some(cut), self.ui)
+            .keep(&name, scenario, &failed.failure, Some(cuts), self.ui)
     }
 
     fn tell_ready(&mut self) -> Result<(), Error> {
@@ -185,6 +193,11 @@ impl Teller<'_> {
                     midst: by_midst(tally).collect(),
                     cuts: tally.cuts,
                     states: tally.distinct,
+                    recovery: json::RecoveryCuts {
+                        positions: tally.again.positions,
+                        cuts: tally.again.cuts,
+                        states: tally.again.distinct,
+                    },
                     held: tally.held,
                     failed: tally.failed,
                     not_judged: tally.not_judged,
@@ -227,23 +240,34 @@ fn by_midst(tally: &Tally) -> impl Iterator<Item = (&'static str, u64)> {
     names.zip(tally.midst)
 }
 
-/// Returns the words of a cut.
-fn cut_of(step: &Step) -> String {
-    match &step.action {
-        Action::PowerCut(_) => blkproof::text::describe(&Step::new(step.action.clone())),
-        _ => String::new(),
-    }
+/// Returns the words of the cuts that led to a state.
+fn words_of(swept: &Swept<'_>) -> String {
+    let words: Vec<String> = swept
+        .cuts()
+        .map(|cut| blkproof::text::describe(&Step::new(Action::PowerCut(cut.clone()))))
+        .collect();
+    words.join(", then ")
 }
 
 /// Says in words what a sweep comes to.
 fn told(tally: &Tally) -> String {
     let mut line = format!(
-        "{} cuts at {} operations left {} states: ",
+        "{} cuts at {} operations left {} states",
         HumanCount(tally.cuts),
         HumanCount(tally.positions),
         HumanCount(tally.distinct)
     );
-    if tally.held == tally.distinct {
+    let again = &tally.again;
+    if again.positions > 0 {
+        line.push_str(&format!(
+            ", and {} cuts at {} operations of recoveries {} more",
+            HumanCount(again.cuts),
+            HumanCount(again.positions),
+            HumanCount(again.distinct)
+        ));
+    }
+    line.push_str(": ");
+    if tally.held == tally.states() {
         line.push_str("all held");
     } else {
         line.push_str(&format!("{} held", HumanCount(tally.held)));

@@ -114,6 +114,39 @@ write d 4k 8k stamp
 ";
 
 #[test]
+fn power_is_cut_again_in_recoveries_which_are_counted_and_kept_with_both_cuts() {
+    let folder = Folder::new();
+    let text = "blkproof 1\ndisk d 64k qcow2\nbitmap add d b persistent\nrestart\n\
+                write d 0 4k stamp\nflush d\nwrite d 8k 4k stamp\n";
+    folder.file("a.blk", text);
+    let ran = folder.run(&["sweep", "--power", "a.blk"]).exits(0);
+    let line = ran.out.lines().next().unwrap();
+    assert!(line.contains(" operations of recoveries "), "{line}");
+    assert!(line.ends_with(" more: all held, none left out"), "{line}");
+    let args = ["sweep", "--power", "--random", "0", "--json", "a.blk"];
+    let record = folder.run(&args).exits(0).records().remove(0);
+    let recovery = |name: &str| record["recovery"][name].as_u64().unwrap();
+    assert!(recovery("positions") > 0 && recovery("cuts") >= 4 * recovery("positions"));
+    let states = record["states"].as_u64().unwrap() + recovery("states");
+    assert_eq!(record["held"], states);
+
+    let args = ["sweep", "--power", "--bug", "recovered-is-clean", "a.blk"];
+    let ran = folder.run(&args).exits(1);
+    assert!(ran.out.contains("bitmap-honest at write"), "{}", ran.out);
+    let kept = std::fs::read_dir(folder.path().join("blkproof-out")).unwrap();
+    let kept = kept.map(|entry| entry.unwrap().path());
+    let kept = kept.filter(|path| !path.to_string_lossy().ends_with(".min.blk"));
+    let kept = kept.min().expect("a scenario was kept");
+    let text = std::fs::read_to_string(&kept).unwrap();
+    assert_eq!(text.matches("\npower-cut ").count(), 2, "{text}");
+    let kept = kept.to_str().unwrap();
+    folder
+        .run(&["replay", "--bug", "recovered-is-clean", kept])
+        .exits(1);
+    folder.run(&["replay", kept]).exits(0);
+}
+
+#[test]
 fn every_loss_of_power_is_counted_and_none_is_left_out() {
     let folder = Folder::new();
     folder.file("a.blk", POWER);

@@ -7,6 +7,7 @@
 use blkproof_device::{MemStore, Recorded};
 use blkproof_spec::{Model, Scenario, StepNumber};
 
+use super::carry::guarded;
 use super::known::Known;
 use super::power::{Loss, Losses};
 use super::{Run, Runner, Stop, shortened, trace};
@@ -100,6 +101,25 @@ impl Runner {
             record: store.take_record(),
             marks,
         }
+    }
+
+    /// Has a subject open the disks on what a loss of power left, and returns what that did to
+    /// their devices. Whether it may do so is judged by [`Runner::judge_remains`].
+    #[must_use]
+    pub fn record_opening(
+        &mut self,
+        store: &MemStore,
+        scenario: &Scenario,
+        subject: &mut dyn Subject,
+    ) -> Vec<Recorded> {
+        store.set_recording(true);
+        // One that fails, or panics, has done what it has done.
+        let _judged = guarded(store, || {
+            subject.open(store.subject_handle(), &scenario.setup)
+        });
+        let record = store.take_record();
+        store.set_recording(false);
+        record
     }
 
     /// Judges what a loss of power left in whose midst an operation of a recorded run was: a

@@ -5,12 +5,17 @@
 //! and a fresh subject is started on what is left and judged. Forks that are left with the same
 //! contents in the midst of the same step are one state, which is judged once: nothing that is
 //! known differs between them. So no position and no policy is left out, and nothing is run twice.
+//!
+//! Whoever opens the disks on a state may write before anybody else does, and power may be lost
+//! there as well. So each state is opened once more and what that does recorded; at each operation
+//! of it power is cut in every way again. Nothing new is known then either: it is the same step
+//! that was cut, and what a second cut leaves is one more state of it.
 
 mod midst;
 
 use std::collections::BTreeSet;
 
-use blkproof_device::{Digests, MemStore, Operation, Recorded};
+use blkproof_device::{Digests, MemStore, Operation, Recorded, StoreError};
 use blkproof_spec::fault::Kept;
 use blkproof_spec::power::{Lost, Moment, PowerCut, Rest, Torn, TornUnit};
 use blkproof_spec::step::{Action, Expect};
@@ -28,25 +33,33 @@ use crate::subject::{Subject, SubjectError};
 pub struct Swept<'a> {
     /// The cut that led to it, with the number of the operation in whose midst it came.
     pub cut: &'a PowerCut,
+    /// The cut that came in the midst of the recovery from that one, if one did.
+    pub again: Option<&'a PowerCut>,
     /// The step in whose midst it came.
     pub step: StepNumber,
     /// What did not hold, where something did not.
     pub failure: Option<&'a Failure>,
     scenario: &'a Scenario,
-    midst: &'a MemStore,
+    remains: &'a MemStore,
 }
 
 impl Swept<'_> {
-    /// Returns the scenario up to that step with the cut in it: what to keep and replay.
+    /// Returns the scenario up to that step with the cut in it, or both cuts: what to keep and
+    /// replay.
     #[must_use]
     pub fn scenario(&self) -> Scenario {
-        struck(self.scenario, self.step, self.cut)
+        struck(self.scenario, self.step, self.cuts())
     }
 
-    /// Returns what the cut left, before anybody opened it.
+    /// Returns the cuts that led to it.
+    pub fn cuts(&self) -> impl Iterator<Item = &PowerCut> {
+        [self.cut].into_iter().chain(self.again)
+    }
+
+    /// Returns what is left, before anybody opened it.
     #[must_use]
     pub fn remains(&self) -> MemStore {
-        remains(self.midst, self.cut, self.scenario)
+        self.remains.fork()
     }
 }
 
@@ -61,6 +74,9 @@ pub struct Tally {
     pub cuts: u64,
     /// How many of them left a state that no other had left before in the midst of the same step.
     pub distinct: u64,
+    /// The same of what follows: the operations of recoveries from these states in whose midst
+    /// power was cut, the cuts, and the states that nothing had left before.
+    pub again: Again,
     /// The states in which everything held.
     pub held: u64,
     /// Those in which something did not.
@@ -71,7 +87,24 @@ pub struct Tally {
     pub complete: bool,
 }
 
+/// What second cuts come to.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Again {
+    /// The operations of recoveries in whose midst power was cut.
+    pub positions: u64,
+    /// The cuts.
+    pub cuts: u64,
+    /// How many of them left a state that no other had left before in the midst of the same step.
+    pub distinct: u64,
+}
+
 impl Tally {
+    /// Returns how many states were judged.
+    #[must_use]
+    pub fn states(&self) -> u64 {
+        self.distinct + self.again.distinct
+    }
+
     /// Returns what a sweep without any position comes to.
     #[must_use]
     pub fn whole() -> Self {
@@ -89,6 +122,9 @@ impl Tally {
         }
         self.cuts += other.cuts;
         self.distinct += other.distinct;
+        self.again.positions += other.again.positions;
+        self.again.cuts += other.again.cuts;
+        self.again.distinct += other.again.distinct;
         self.held += other.held;
         self.failed += other.failed;
         self.not_judged += other.not_judged;
@@ -97,7 +133,7 @@ impl Tally {
 }
 
 /// Cuts the power at every operation of a scenario, with every deterministic policy and with the
-/// random ones up to the number `random`.
+/// random ones up to the number `random`, and as often again in each recovery from that.
 ///
 /// `fresh` makes a subject; the scenario is run on the first one. What the scenario states of its
 /// steps is left out. `each` is told of each state and says whether to go on.
@@ -111,7 +147,7 @@ pub fn sweep<S: Subject>(
     random: u64,
     mut fresh: impl FnMut() -> S,
     inspector: &mut dyn Inspector,
-    mut each: impl FnMut(&Swept<'_>) -> bool,
+    each: impl FnMut(&Swept<'_>) -> bool,
 ) -> Result<Tally, SubjectError> {
     let scenario = super::unstated(scenario.clone());
     let recording = runner.record(&scenario, &mut fresh(), Some(inspector));
@@ -120,24 +156,26 @@ pub fn sweep<S: Subject>(
         runner,
         scenario: &scenario,
         recording: &recording,
+        random,
+        fresh,
         inspector,
+        each,
         digests: Digests::default(),
         seen: BTreeSet::new(),
         tally: Tally::whole(),
     };
     for recorded in recording.record() {
-        let redone = |store: &MemStore, completed| store.redo(recorded, completed);
-        let failed = |error: blkproof_device::StoreError| SubjectError::new(error.to_string());
+        let failed = |error: StoreError| SubjectError::new(error.to_string());
         let step = recording.step_of(recorded.number);
         if let (true, Some(step)) = (recorded.what.counts(), step) {
             let midst = store.fork();
-            redone(&midst, false).map_err(failed)?;
-            if !sweep.position(recorded, step, &midst, random, &mut fresh, &mut each) {
+            midst.redo(recorded, false).map_err(failed)?;
+            if !sweep.position(recorded, step, &midst).map_err(failed)? {
                 sweep.tally.complete = false;
                 break;
             }
         }
-        redone(&store, true).map_err(failed)?;
+        store.redo(recorded, true).map_err(failed)?;
     }
     Ok(sweep.tally)
 }
@@ -169,11 +207,14 @@ pub fn record<S: Subject>(
     Ok(Done { store, record })
 }
 
-struct Sweep<'a> {
+struct Sweep<'a, F, E> {
     runner: &'a mut Runner,
     scenario: &'a Scenario,
     recording: &'a Recording,
+    random: u64,
+    fresh: F,
     inspector: &'a mut dyn Inspector,
+    each: E,
     /// Follows the store from position to position.
     digests: Digests,
     /// The states so far: a digest, and the step.
@@ -181,63 +222,148 @@ struct Sweep<'a> {
     tally: Tally,
 }
 
-impl Sweep<'_> {
-    /// Tries every cut in the midst of one operation; `midst` is the store then.
-    fn position<S: Subject>(
+/// The cuts that led to a state, each with the number of its operation.
+struct Cuts<'a> {
+    first: &'a PowerCut,
+    again: Option<&'a PowerCut>,
+    /// The operation of the scenario in whose midst the first one came.
+    operation: u64,
+    step: StepNumber,
+}
+
+impl<S: Subject, F: FnMut() -> S, E: FnMut(&Swept<'_>) -> bool> Sweep<'_, F, E> {
+    /// Tries every cut in the midst of one operation; `midst` is the store then. Tells whether to
+    /// go on.
+    fn position(
         &mut self,
         recorded: &Recorded,
         step: StepNumber,
         midst: &MemStore,
-        random: u64,
-        fresh: &mut impl FnMut() -> S,
-        each: &mut impl FnMut(&Swept<'_>) -> bool,
-    ) -> bool {
+    ) -> Result<bool, StoreError> {
         self.digests.follow(midst);
         self.tally.positions += 1;
         self.tally.midst[Midst::of(self.scenario, step) as usize] += 1;
-        for mut cut in cuts(recorded, midst, random) {
+        let ahead = recorded.number - self.recording.before_steps();
+        for cut in cuts(recorded, midst, self.random) {
             self.tally.cuts += 1;
             let remains = remains(midst, &cut, self.scenario);
-            if !self.seen.insert((step, self.digests.of(&remains))) {
+            if !self.is_new(step, &remains) {
                 continue;
             }
             self.tally.distinct += 1;
-            let outcome = self.runner.judge_remains(
-                self.scenario,
-                self.recording,
-                recorded.number,
-                &remains,
-                &mut fresh(),
-                Some(self.inspector),
-            );
-            let failure = match &outcome {
-                Outcome::Held(_) => {
-                    self.tally.held += 1;
-                    None
-                }
-                Outcome::NotJudged(..) => {
-                    self.tally.not_judged += 1;
-                    None
-                }
-                Outcome::Failed(failure) => {
-                    self.tally.failed += 1;
-                    Some(&**failure)
-                }
-            };
-            cut.at = Some(Moment(recorded.number - self.recording.before_steps()));
-            let swept = Swept {
-                cut: &cut,
+            let cuts = Cuts {
+                first: &at(cut, ahead),
+                again: None,
+                operation: recorded.number,
                 step,
-                failure,
-                scenario: self.scenario,
-                midst,
             };
-            if !each(&swept) {
-                return false;
+            if !self.judge(&cuts, &remains) || !self.recovery(&cuts, ahead, &remains)? {
+                return Ok(false);
             }
         }
-        true
+        Ok(true)
     }
+
+    /// Tells whether a state is one that nothing has left before in the midst of this step.
+    fn is_new(&mut self, step: StepNumber, remains: &MemStore) -> bool {
+        self.seen.insert((step, self.digests.of(remains)))
+    }
+
+    /// Tries every cut in the midst of the recovery from a state. Tells whether to go on.
+    fn recovery(
+        &mut self,
+        first: &Cuts<'_>,
+        ahead: u64,
+        remains: &MemStore,
+    ) -> Result<bool, StoreError> {
+        let opened = remains.fork();
+        let record = self
+            .runner
+            .record_opening(&opened, self.scenario, &mut (self.fresh)());
+        let store = remains.fork();
+        let counted = record.iter().filter(|recorded| recorded.what.counts());
+        let mut places = (ahead + 1..).take(counted.count());
+        for recorded in &record {
+            let place = recorded.what.counts().then(|| places.next()).flatten();
+            if let Some(place) = place
+                && !self.second(first, recorded, place, &store)?
+            {
+                return Ok(false);
+            }
+            store.redo(recorded, true)?;
+        }
+        Ok(true)
+    }
+
+    /// Tries every cut in the midst of one operation of a recovery, whose number from the start is
+    /// `place`; `store` is as it was before that. Tells whether to go on.
+    fn second(
+        &mut self,
+        first: &Cuts<'_>,
+        recorded: &Recorded,
+        place: u64,
+        store: &MemStore,
+    ) -> Result<bool, StoreError> {
+        self.tally.again.positions += 1;
+        let midst = store.fork();
+        midst.redo(recorded, false)?;
+        for cut in cuts(recorded, &midst, self.random) {
+            self.tally.again.cuts += 1;
+            let remains = remains(&midst, &cut, self.scenario);
+            if !self.is_new(first.step, &remains) {
+                continue;
+            }
+            self.tally.again.distinct += 1;
+            let cuts = Cuts {
+                again: Some(&at(cut, place)),
+                ..*first
+            };
+            if !self.judge(&cuts, &remains) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Judges a state. Tells whether to go on.
+    fn judge(&mut self, cuts: &Cuts<'_>, remains: &MemStore) -> bool {
+        let outcome = self.runner.judge_remains(
+            self.scenario,
+            self.recording,
+            cuts.operation,
+            &remains.fork(),
+            &mut (self.fresh)(),
+            Some(self.inspector),
+        );
+        let failure = match &outcome {
+            Outcome::Held(_) => {
+                self.tally.held += 1;
+                None
+            }
+            Outcome::NotJudged(..) => {
+                self.tally.not_judged += 1;
+                None
+            }
+            Outcome::Failed(failure) => {
+                self.tally.failed += 1;
+                Some(&**failure)
+            }
+        };
+        (self.each)(&Swept {
+            cut: cuts.first,
+            again: cuts.again,
+            step: cuts.step,
+            failure,
+            scenario: self.scenario,
+            remains,
+        })
+    }
+}
+
+/// Has a cut come in the midst of an operation, by its number from the start of the scenario.
+fn at(cut: PowerCut, operation: u64) -> PowerCut {
+    let at = Some(Moment(operation));
+    PowerCut { at, ..cut }
 }
 
 /// Returns what a cut leaves of a store.
@@ -248,16 +374,20 @@ fn remains(midst: &MemStore, cut: &PowerCut, scenario: &Scenario) -> MemStore {
     remains
 }
 
-/// Returns the scenario up to the step in whose midst power is cut, with the cut before all others.
-fn struck(scenario: &Scenario, step: StepNumber, cut: &PowerCut) -> Scenario {
+/// Returns the scenario up to the step in whose midst power is cut, with the cuts before all others.
+fn struck<'a>(
+    scenario: &Scenario,
+    step: StepNumber,
+    cuts: impl Iterator<Item = &'a PowerCut>,
+) -> Scenario {
     let mut out = scenario.clone();
     let steps = usize::try_from(step.0).unwrap_or(usize::MAX);
     out.steps.truncate(steps);
-    let cut = Step {
+    let cuts = cuts.map(|cut| Step {
         action: Action::PowerCut(cut.clone()),
         expect: Expect::Any,
-    };
-    out.steps.insert(0, cut);
+    });
+    out.steps.splice(0..0, cuts);
     out
 }
 
