@@ -230,6 +230,7 @@ impl Model {
             return;
         }
         self.scope.begin(number);
+        self.forget_lost_bits();
         if self.is_unsupported(step, seen) {
             return;
         }

@@ -30,6 +30,12 @@ pub(crate) struct Track {
     pub(crate) must: RangeSet,
     /// The granules that may be dirty besides.
     pub(crate) extra: RangeSet,
+    /// Granules that nothing made dirty but changes of the disk since it was last flushed: a loss
+    /// of power may take these back, and with them all reason to be dirty.
+    pub(crate) loose: RangeSet,
+    /// Those that the loss of power in the step at hand left open: what the disk is found to hold
+    /// tells, and no report before.
+    pub(crate) lost: RangeSet,
     pub(crate) recording: bool,
     pub(crate) base: Base,
     /// The moment of the disk from which on it counts.
@@ -48,6 +54,8 @@ impl Track {
         Self {
             must: RangeSet::default(),
             extra: RangeSet::default(),
+            loose: RangeSet::default(),
+            lost: RangeSet::default(),
             recording,
             base: Base::Moment(moment),
             since: moment,
@@ -70,6 +78,27 @@ impl Track {
         }
     }
 
+    /// Takes in that what is to make these whole granules dirty, or may, is not flushed.
+    pub(crate) fn loosen(&mut self, granules: ByteRange) {
+        let fresh: Vec<_> = self.must.gaps(granules).collect();
+        self.loose.extend(fresh);
+    }
+
+    /// Takes in a loss of power, after which nothing but what is in `firm` has to be dirty because
+    /// of changes that were not flushed.
+    pub(crate) fn lose(&mut self, firm: &RangeSet) {
+        let mut open = self.loose.clone();
+        open.subtract(firm);
+        for range in open.iter() {
+            let lost: Vec<_> = self.must.within(range).collect();
+            for range in lost {
+                self.must.remove(range);
+                self.extra.insert(range);
+            }
+        }
+        self.lost = open;
+    }
+
     /// Takes in that these whole granules may have changed.
     pub(crate) fn doubt(&mut self, granules: ByteRange) {
         let gaps: Vec<_> = self.must.gaps(granules).collect();
@@ -89,6 +118,7 @@ impl Track {
     pub(crate) fn merge(&mut self, other: &Self, size: u64, granularity: u64) {
         for range in other.must.outward(size, granularity).iter() {
             self.dirty(range);
+            self.loose.remove(range);
         }
         for range in other.extra.outward(size, granularity).iter() {
             self.doubt(range);
@@ -104,10 +134,12 @@ impl Track {
         let kept = ByteRange::between(0, new).outward(granularity).end();
         self.must.truncate(kept);
         self.extra.truncate(kept);
+        self.loose.truncate(kept);
         let regrown = ByteRange::between(old, new.min(self.high));
         if !regrown.is_empty() {
             if self.recording {
                 self.dirty(regrown.outward(granularity));
+                self.loose.remove(regrown.outward(granularity));
             } else {
                 self.gapless = false;
             }
@@ -200,7 +232,11 @@ impl Bitmap {
     /// Ends a job's hold so that nothing is lost: what was written since it began is added.
     pub(crate) fn reclaim(&mut self) {
         if let Some(successor) = self.successor.take() {
+            let mut loose = successor.loose.clone();
+            loose.subtract(&self.track.must);
+            loose.extend(self.track.loose.iter());
             self.track.merge(&successor, u64::MAX, self.granularity);
+            self.track.loose = loose;
             self.track.recording = successor.recording;
             self.track.gapless &= successor.gapless;
             self.track.high = self.track.high.max(successor.high);

@@ -260,7 +260,7 @@ impl Model {
 
     /// Makes bits dirty for certain, or as far as is known.
     pub(super) fn mark(&mut self, disk: ImageId, range: ByteRange, by_node: bool, certain: bool) {
-        let jobs = &self.jobs;
+        let (jobs, volatile) = (&self.jobs, self.expects_power_losses());
         for bitmap in self.bitmaps.iter_mut().chain(&mut self.power.vanished) {
             let hit = match &bitmap.owner {
                 Owner::Disk(owner) => *owner == disk,
@@ -276,6 +276,9 @@ impl Model {
             }
             let granules = bitmap.granules(range);
             let track = bitmap.active();
+            if volatile && track.recording {
+                track.loosen(granules);
+            }
             match (track.recording, certain) {
                 (true, true) => track.dirty(granules),
                 (true, false) => track.doubt(granules),

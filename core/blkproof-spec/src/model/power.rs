@@ -7,6 +7,8 @@
 //! kill is no more durable than before, and the next cut may take it back, whatever was read
 //! meanwhile.
 
+mod bits;
+
 mod midst;
 
 use super::Model;
@@ -34,8 +36,12 @@ pub(crate) struct Unflushed {
 /// Something that was done to an image and not flushed.
 #[derive(Clone, Debug)]
 enum Change {
-    /// These bytes got new contents, each sector or not.
-    Contents { range: ByteRange, new: Contents },
+    /// These bytes got new contents, each sector or not, at this moment of the image.
+    Contents {
+        range: ByteRange,
+        new: Contents,
+        moment: u64,
+    },
     /// These bytes got new contents, durably.
     Durable { range: ByteRange, new: Contents },
     /// It got another size, or not.
@@ -90,9 +96,12 @@ impl Model {
         range: ByteRange,
         new: impl FnOnce() -> Contents,
     ) {
+        let moment = self.images.get(id).moment;
         if let Some(unflushed) = self.account(id) {
             let new = new();
-            unflushed.changes.push(Change::Contents { range, new });
+            unflushed
+                .changes
+                .push(Change::Contents { range, new, moment });
         }
     }
 
@@ -143,6 +152,7 @@ impl Model {
             return;
         }
         self.images.get_mut(id).unflushed = None;
+        self.firm_bits(id);
         let open: Vec<_> = self
             .flights
             .iter()
@@ -229,6 +239,7 @@ impl Model {
         if kill {
             self.images.get_mut(id).unflushed = Some(unflushed.clone());
         }
+        self.lose_bits(id, &unflushed, kill);
         self.retire(id);
         let image = self.images.get_mut(id);
         image.moment += 1;
@@ -253,8 +264,8 @@ impl Model {
         let mut size = unflushed.size;
         for change in unflushed.changes {
             match change {
-                Change::Contents { range, new } => {
-                    self.images.blur(id, range, new, None);
+                Change::Contents { range, new, moment } => {
+                    self.images.blur(id, range, new, Some((id, moment)));
                 }
                 Change::Durable { range, new } => self.images.put(id, range, &new),
                 // What is cut off is gone, and what comes in reads as zeroes.

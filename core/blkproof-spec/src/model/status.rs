@@ -267,10 +267,10 @@ fn judge_track(track: &Track, dirty: &[ByteRange], about: &About, out: &mut Judg
 }
 
 /// Takes in a report that is as it has to be: what may be dirty is now known to be, or not to be,
-/// but for what is in flight.
+/// but for what is in flight, and what was just lost or not.
 fn adopt_track(track: &mut Track, dirty: &[ByteRange], flying: &RangeSet) {
     let mut open = RangeSet::default();
-    for range in flying.iter() {
+    for range in flying.iter().chain(track.lost.iter()) {
         open.extend(track.extra.within(range));
     }
     track.must = dirty.iter().copied().collect();

@@ -64,14 +64,16 @@ impl Model {
     }
 
     fn request_under_way(&mut self, number: StepNumber, at: &At, op: &GuestOp) {
-        let Ok((disk, _)) = self.admit(at, op) else {
+        let Ok((disk, by_node)) = self.admit(at, op) else {
             return;
         };
         if self.rejects(disk, op).is_some() {
             return;
         }
         if let Some(effect) = self.effect(number, disk, op) {
+            self.change(disk, effect.range);
             self.unflushed(disk, effect.range, || filled(effect.range, effect.value));
+            self.mark(disk, effect.dirty, by_node, false);
         }
     }
 

@@ -1,9 +1,11 @@
 //! Bitmaps that outlive the subject: what may be seen of them after a restart.
 
 use super::{K, M, Stage, bitmap, disk, finish, firing, increment, report, write};
+use crate::content::{Bytes, DiskId, WriteNumber};
 use crate::errno::Errno;
 use crate::fault::IoType;
 use crate::model::Observation;
+use crate::name::BitmapName;
 use crate::power::{Lost, PowerCut};
 use crate::property::Property::{
     self, AnswersExact, BitmapHonest, DirtyPrecise, DirtySound, RefusalHarmless,
@@ -280,4 +282,136 @@ fn what_a_kill_removed_may_come_back_until_it_is_flushed() {
         stage.show(&Action::PowerCut(PowerCut::new(Lost::All)), &cut);
         assert_eq!(stage.broken(), broken, "flushed: {flushed}");
     }
+}
+
+/// A bitmap that is in the file, and a disk that is written then: flushed, through, or neither.
+fn written(flushed: bool, fua: bool) -> Stage {
+    let mut stage = Stage::new(vec![disk("d", 64 * M)]);
+    stage.model.expect_power_losses();
+    stage.done(&add(true), &[]);
+    assert_eq!(restart(&mut stage, vec![dirty_nothing()], false), []);
+    let mut step = write(M, 512);
+    if let Action::Guest {
+        op: GuestOp::Write { fua: through, .. },
+        ..
+    } = &mut step
+    {
+        *through = fua;
+    }
+    stage.done(&step, &[]);
+    if flushed {
+        stage.done(&flush(), &[]);
+    }
+    stage
+}
+
+/// Cuts the power in a step of its own, or in the midst of `step`, with what is reported after it.
+fn cut(stage: &mut Stage, step: Option<&Action>, seen: BitmapStatus) -> Vec<Property> {
+    let status = Status {
+        bitmaps: vec![seen],
+        jobs: Vec::new(),
+    };
+    let here = Action::PowerCut(PowerCut::new(Lost::All));
+    let reply = step.map_or(Reply::Done, |_| Reply::Cut);
+    let seen = Observation {
+        status: Some(&status),
+        ..Observation::of(reply)
+    };
+    stage.show(step.unwrap_or(&here), &seen);
+    stage.broken()
+}
+
+/// Shows that the sector at 1 MiB holds what this step wrote, or zeroes; then what is reported.
+fn found(stage: &mut Stage, step: Option<u32>, seen: BitmapStatus) -> Vec<Property> {
+    let mut data = vec![0; 512];
+    if let Some(step) = step {
+        let write = WriteNumber(step);
+        let disk = DiskId(0);
+        Bytes::Stamp { disk, write }.generate(M, &mut data);
+    }
+    let read = super::read(M, 512);
+    let shown = Observation {
+        data: &data,
+        ..Observation::of(Reply::Done)
+    };
+    stage.show(&read, &shown);
+    assert_eq!(stage.broken(), []);
+    stage.report(seen)
+}
+
+#[test]
+fn a_lost_write_need_not_be_dirty_and_one_that_is_there_must() {
+    for (step, broken) in [(None, &[][..]), (Some(3), &[DirtySound, BitmapHonest])] {
+        let mut stage = written(false, false);
+        assert_eq!(cut(&mut stage, None, dirty_nothing()), []);
+        assert_eq!(found(&mut stage, step, dirty_nothing()), broken);
+    }
+    // Dirty is right in any case.
+    for step in [None, Some(3)] {
+        let mut stage = written(false, false);
+        assert_eq!(cut(&mut stage, None, dirty(M, 64 * K)), []);
+        assert_eq!(found(&mut stage, step, dirty(M, 64 * K)), []);
+    }
+}
+
+#[test]
+fn what_is_durable_has_to_be_dirty_behind_a_cut() {
+    for (flushed, fua) in [(true, false), (false, true)] {
+        let mut stage = written(flushed, fua);
+        let short = cut(&mut stage, None, dirty_nothing());
+        assert_eq!(short, [DirtySound, BitmapHonest], "{flushed} {fua}");
+    }
+    // Nor does another write to the same granule that is lost change that.
+    let mut stage = written(true, false);
+    stage.done(&write(M + 4 * K, 512), &[]);
+    assert_eq!(
+        cut(&mut stage, None, dirty_nothing()),
+        [DirtySound, BitmapHonest]
+    );
+}
+
+#[test]
+fn what_a_merge_made_dirty_is_not_taken_back_with_the_data() {
+    let mut stage = written(false, false);
+    let add = |name| super::add(name, None);
+    stage.done(&add("other"), &[]);
+    stage.done(&write(M, 512), &[]);
+    let sources = vec![(None, BitmapName::new("other"))];
+    stage.done(&bitmap("b", BitmapCommand::Merge { sources }), &[]);
+    assert_eq!(
+        cut(&mut stage, None, dirty_nothing()),
+        [DirtySound, BitmapHonest]
+    );
+}
+
+#[test]
+fn a_write_in_whose_midst_power_was_lost_must_be_dirty_if_it_is_there() {
+    for (step, broken) in [(None, &[][..]), (Some(3), &[DirtySound, BitmapHonest])] {
+        let mut stage = Stage::new(vec![disk("d", 64 * M)]);
+        stage.model.expect_power_losses();
+        stage.done(&add(true), &[]);
+        assert_eq!(restart(&mut stage, vec![dirty_nothing()], false), []);
+        let write = write(M, 512);
+        assert_eq!(cut(&mut stage, Some(&write), dirty_nothing()), []);
+        assert_eq!(found(&mut stage, step, dirty_nothing()), broken);
+    }
+}
+
+#[test]
+fn what_a_kill_left_may_still_be_lost_with_its_bits() {
+    let mut stage = written(false, false);
+    let status = Status {
+        bitmaps: vec![dirty(M, 64 * K)],
+        jobs: Vec::new(),
+    };
+    let kill = Observation {
+        killed: true,
+        status: Some(&status),
+        ..Observation::of(Reply::Done)
+    };
+    stage.show(&Action::Kill { at: None }, &kill);
+    assert_eq!(stage.broken(), []);
+    assert_eq!(found(&mut stage, Some(3), dirty(M, 64 * K)), []);
+    assert_eq!(cut(&mut stage, None, dirty_nothing()), []);
+    assert_eq!(found(&mut stage, None, dirty_nothing()), []);
 }
