@@ -374,7 +374,7 @@ fn remains(midst: &MemStore, cut: &PowerCut, scenario: &Scenario) -> MemStore {
     remains
 }
 
-/// Returns the scenario up to the step in whose midst power is cut, with the cuts before all others.
+/// Returns the scenario up to the step in whose midst power is cut, with the cuts before all else.
 fn struck<'a>(
     scenario: &Scenario,
     step: StepNumber,
