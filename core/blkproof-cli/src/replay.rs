@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use blkproof::Outcome;
+use blkproof::{Outcome, text};
 use indicatif::{HumanBytes, HumanCount};
 use owo_colors::OwoColorize as _;
 
@@ -103,5 +103,10 @@ fn say_met(replayed: &Replayed, ui: &mut Ui) -> Result<(), Error> {
         title.unwrap_or_default(),
         if title.is_some() { " " } else { "" },
         done.dimmed(),
-    ))
+    ))?;
+    for rule in &counts.idle_rules {
+        let rule = text::describe_rule(rule);
+        ui.say(format!("    never acted: {rule}").dimmed())?;
+    }
+    Ok(())
 }

@@ -393,15 +393,19 @@ fn status(action: &Action, model: &Model) -> Status {
         Action::Backup { backup, .. } => job.source == backup.at.name(),
         _ => true,
     };
-    match model.jobs().filter(concerns).last() {
-        None => Status::NoJob,
-        Some(job) => match job.state {
-            None | Some(JobState::Created | JobState::Running) => Status::Running,
-            Some(JobState::Paused) => Status::Paused,
-            Some(JobState::Waiting | JobState::Pending) => Status::Pending,
-            Some(JobState::Aborting | JobState::Concluded | JobState::Null) => Status::Concluded,
-        },
-    }
+    let states = model.jobs().filter(concerns).map(|job| match job.state {
+        None | Some(JobState::Created | JobState::Running) => Status::Running,
+        Some(JobState::Paused) => Status::Paused,
+        Some(JobState::Waiting | JobState::Pending) => Status::Pending,
+        Some(JobState::Aborting | JobState::Concluded | JobState::Null) => Status::Concluded,
+    });
+    // A job that is over says nothing where another one still has its hands on the disk.
+    let over = |status: &Status| *status == Status::Concluded;
+    let latest = |status: Status, next: Status| match (over(&status), over(&next)) {
+        (false, true) => status,
+        _ => next,
+    };
+    states.reduce(latest).unwrap_or(Status::NoJob)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::outcome::{Failure, Identity, NotJudged, Outcome};
 use crate::report::Report;
 use crate::shrink::links::{Links, Node, Part};
 use crate::shrink::{failing, without};
-use crate::text::{Document, describe, describe_rule};
+use crate::text::{Document, at_open, describe};
 
 /// A failure explained.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,7 +96,7 @@ pub fn explain(
             Part::Rule(rule) => rules.push(Weighed {
                 step: None,
                 line: document.line_of_rule(rule),
-                what: describe_rule(&scenario.setup.rules[rule]),
+                what: at_open(&scenario.setup.rules[rule]),
                 reply: None,
                 faults: Vec::new(),
                 is_fault: true,

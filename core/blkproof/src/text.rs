@@ -25,8 +25,8 @@ use blkproof_spec::Scenario;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
-pub(crate) use print::describe_rule;
-pub use print::{describe, keyword};
+pub(crate) use print::at_open;
+pub use print::{describe, describe_rule, keyword};
 
 /// The version of the language that this crate reads and writes.
 pub const VERSION: u32 = 1;

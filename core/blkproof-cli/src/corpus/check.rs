@@ -29,23 +29,30 @@ pub(super) fn run(args: &PathsArgs, ui: &mut Ui) -> Result<Exit, Error> {
 #[derive(Default)]
 struct Known {
     count: u64,
-    by_text: BTreeMap<String, PathBuf>,
+    by_text: BTreeMap<String, Vec<(Option<Box<str>>, PathBuf)>>,
 }
 
 impl Known {
-    /// Takes in a file; returns the one that is the same scenario, if there was one. Comments and
-    /// titles are for people and make no other scenario.
+    /// Takes in a file; returns the one that is the same scenario, if there was one. Comments are
+    /// for people and make no other scenario; nor does a title where the other has none. Where both
+    /// have one, and not the same, the steps stand for two things.
     fn add(&mut self, file: &Loaded) -> Option<PathBuf> {
         self.count += 1;
         let mut scenario = file.document.scenario.clone();
-        scenario.title = None;
-        let text = text::print(&scenario);
-        if let Some(same) = self.by_text.get(&text) {
-            // The same file may be named twice.
-            return (*same != file.path).then(|| same.clone());
+        let title = scenario.title.take();
+        let all = self.by_text.entry(text::print(&scenario)).or_default();
+        // The same file may be named twice.
+        if all.iter().any(|(_, path)| *path == file.path) {
+            return None;
         }
-        self.by_text.insert(text, file.path.clone());
-        None
+        let is_same = |other: &Option<Box<str>>| match (other, &title) {
+            (Some(other), Some(title)) => other == title,
+            _ => true,
+        };
+        let same = all.iter().find(|(other, _)| is_same(other));
+        let same = same.map(|(_, path)| path.clone());
+        all.push((title, file.path.clone()));
+        same
     }
 }
 

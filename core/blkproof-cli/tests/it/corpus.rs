@@ -51,6 +51,24 @@ fn a_corpus_is_in_order_or_told_why_not() {
 }
 
 #[test]
+fn two_titles_make_two_scenarios_of_the_same_steps() {
+    let folder = Folder::new();
+    let titled = |title: &str| SHORT.replacen("\ndisk", &format!("\ntitle {title}\ndisk"), 1);
+    folder.file("c/a.blk", titled("one thing"));
+    folder.file("c/b.blk", titled("another thing"));
+    folder.run(&["corpus", "check", "c"]).exits(0);
+    folder.file("c/c.blk", titled("one thing"));
+    let ran = folder.run(&["corpus", "check", "c"]).exits(1);
+    assert_eq!(ran.out, "the same scenario as c/a.blk: c/c.blk\n");
+}
+
+#[test]
+fn the_corpora_of_the_repository_are_in_order() {
+    let corpora = concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpora");
+    Folder::new().run(&["corpus", "check", corpora]).exits(0);
+}
+
+#[test]
 fn what_reaches_nothing_more_is_named_and_removed_when_asked() {
     let folder = Folder::new();
     folder.file("c/long.blk", LONG);

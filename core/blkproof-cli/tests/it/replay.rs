@@ -173,3 +173,18 @@ fn a_file_of_a_newer_version_is_refused_by_its_name_in_every_verb() {
     let kept = folder.text("corpora/new.blk");
     assert_eq!(kept, "blkproof 2\nentirely new\n");
 }
+
+/// A rule that watches for what never happens here is no failure, but whoever wrote it wants to
+/// know.
+#[test]
+fn rules_that_never_acted_are_named() {
+    let folder = Folder::new();
+    folder.file(
+        "idle.blk",
+        "blkproof 1\ndisk drive0 1M qcow2\n\
+         fault drive0.file inject-error event=vmstate_load errno=EIO\nwrite drive0 0 64k stamp\n",
+    );
+    let ran = folder.run(&["replay", "idle.blk"]).exits(0);
+    let told = "never acted: drive0.file inject-error event=vmstate_load errno=EIO";
+    assert!(ran.out.contains(told), "{}", ran.out);
+}

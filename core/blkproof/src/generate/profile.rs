@@ -177,11 +177,11 @@ mod tests {
             ),
             (
                 "steps = 3",
-                "line 1: expected two numbers such as [8, 24], found `3`",
+                "line 1: expected two numbers from 1 to 999999 such as [8, 24], found `3`",
             ),
             (
                 "steps = [5, 3]",
-                "line 1: expected two numbers such as [8, 24], found `[5, 3]`",
+                "line 1: expected two numbers from 1 to 999999 such as [8, 24], found `[5, 3]`",
             ),
             (
                 "raw = 101",
@@ -190,11 +190,11 @@ mod tests {
             ("raw = 1 # yes\nraw = 2", "line 2: `raw` is given twice"),
             (
                 "disks = [0, 1]",
-                "line 1: expected two numbers such as [1, 2], found `[0, 1]`",
+                "line 1: expected two numbers from 1 to 16 such as [1, 2], found `[0, 1]`",
             ),
             (
                 "disks = [1, 17]",
-                "line 1: expected two numbers such as [1, 2], found `[1, 17]`",
+                "line 1: expected two numbers from 1 to 16 such as [1, 2], found `[1, 17]`",
             ),
             ("zzzzzzzz = 1", "line 1: unknown key `zzzzzzzz`"),
         ] {

@@ -31,12 +31,17 @@ pub fn describe(step: &Step) -> String {
     out.into_string()
 }
 
-/// Prints a fault rule of the setup on one line.
-pub(crate) fn describe_rule(rule: &FaultRule) -> String {
+/// Prints a fault rule on one line, as it stands behind `fault` or `at-open`.
+#[must_use]
+pub fn describe_rule(rule: &FaultRule) -> String {
     let mut out = Words::default();
-    out.word("at-open");
     fault::rule(&mut out, rule);
     out.into_string()
+}
+
+/// Prints a fault rule of the setup on one line.
+pub(crate) fn at_open(rule: &FaultRule) -> String {
+    format!("at-open {}", describe_rule(rule))
 }
 
 /// Returns the words that begin a step of this kind, such as `bitmap add`.
@@ -95,7 +100,7 @@ fn statement(document: &Document, line: &Line) -> String {
             out.range(range);
             out.word(format!("fill={fill:#04x}"));
         }
-        What::Rule(index) => return describe_rule(&scenario.setup.rules[index]),
+        What::Rule(index) => return at_open(&scenario.setup.rules[index]),
         What::Step(index) => step::step(&mut out, &scenario.steps[index]),
         What::Action { step, index } => {
             if let Action::Transaction { actions, .. } = &scenario.steps[step].action {

@@ -128,9 +128,9 @@ fn number(text: &str, bound: u64) -> Option<u64> {
 
 fn wanted(key: &str) -> &'static str {
     if key == "disks" {
-        "two numbers such as [1, 2]"
+        "two numbers from 1 to 16 such as [1, 2]"
     } else if PAIRS.contains(&key) {
-        "two numbers such as [8, 24]"
+        "two numbers from 1 to 999999 such as [8, 24]"
     } else if PERCENTS.contains(&key) {
         "per cent, 0 to 100"
     } else {
