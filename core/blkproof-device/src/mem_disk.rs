@@ -27,7 +27,9 @@ const MAX_SIZE: u64 = i64::MAX.unsigned_abs();
 /// It is an image file: it grows where it is written behind its end and reads as zeroes there. What
 /// it costs follows what was written, never its size. [`MemDisk::snapshot`] costs a few bytes per
 /// 256 KiB that hold any data; after that the two share what neither has written. A page that was
-/// written and holds zeroes counts as data and takes no memory.
+/// written and holds zeroes counts as data and takes no memory. A fill takes one page
+/// that stands in many places, and so do whole pages of bytes where each is as the one before it:
+/// who looks at pages where they lie sees that they are the same.
 pub struct MemDisk {
     pool: Pool,
     table: Table,
@@ -123,6 +125,7 @@ impl MemDisk {
         let end = end_of(position, load.len())?;
         let mut supply = self.pool.supply();
         let mut cursor = Cursor::new(load);
+        let mut filled = None;
         while position < end {
             let next = end.min((position - position % EXTENT).saturating_add(EXTENT));
             let extent = self.table.extent_mut(position / EXTENT, &mut supply);
@@ -131,7 +134,7 @@ impl MemDisk {
                 let most = (next - position).min(PAGE - position % PAGE);
                 let portion = cursor.next(most);
                 let behind = position + portion.len();
-                let fresh = put_portion(extent, position, portion, &mut supply);
+                let fresh = put_portion(extent, position, portion, &mut filled, &mut supply);
                 fresh_pages += u64::from(fresh);
                 position = behind;
             }
@@ -155,20 +158,26 @@ impl MemDisk {
     }
 }
 
-/// Puts down bytes that lie on one page, and tells whether the page is new.
+/// Puts down bytes that lie on one page, and tells whether the page is new. `filled` is a page that
+/// was filled as the load says, if there is one yet.
 fn put_portion(
     extent: &mut Extent,
     position: u64,
     portion: Portion<'_>,
+    filled: &mut Option<Arc<Page>>,
     supply: &mut Supply<'_>,
 ) -> bool {
     let index = page_index(position);
     let within = within_page(position, position + portion.len());
     // What is all zeroes then takes no memory.
     let is_all = within.len() == PAGE_BYTES || extent.page(index).is_none();
+    if let (Portion::Fill(_, PAGE), Some(page)) = (&portion, &*filled) {
+        return extent.put_page(index, page, supply);
+    }
     match portion {
-        Portion::Zeroes(_) if is_all => extent.put_zeroes(index, supply),
+        Portion::Zeroes(_) | Portion::Fill(0, _) if is_all => extent.put_zeroes(index, supply),
         Portion::Bytes(bytes) if is_all && is_zero(bytes) => extent.put_zeroes(index, supply),
+        Portion::Bytes(bytes) if extent.goes_on(index, bytes) => extent.repeat(index, supply),
         Portion::Page(page) => extent.put_page(index, page, supply),
         portion => {
             let (page, fresh) = extent.page_mut(index, within.clone(), supply);
@@ -179,6 +188,12 @@ fn put_portion(
                     make(range.start, bytes);
                     if is_all && is_zero(bytes) {
                         extent.put_zeroes(index, supply);
+                    }
+                }
+                Portion::Fill(byte, _) => {
+                    bytes.fill(byte);
+                    if bytes.len() == PAGE_BYTES {
+                        *filled = extent.shared(index).cloned();
                     }
                 }
                 Portion::Page(_) | Portion::Zeroes(_) => bytes.fill(0),

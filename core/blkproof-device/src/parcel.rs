@@ -99,6 +99,7 @@ impl Parcel {
                 Portion::Bytes(bytes) => is_zero(bytes),
                 Portion::Page(page) => is_zero(&page[..]),
                 Portion::Zeroes(_) => true,
+                Portion::Fill(byte, _) => byte == 0,
                 Portion::Made(..) => false,
             };
             if !zero {
@@ -148,6 +149,8 @@ impl fmt::Debug for Parcel {
 pub enum Load<'a> {
     /// These bytes.
     Bytes(&'a [u8]),
+    /// This byte, so many times.
+    Fill(u8, u64),
     /// This range of what was read before.
     Parcel(&'a Parcel, ByteRange),
     /// What a function of the position puts into a buffer, at the positions of this range: bytes
@@ -167,6 +170,7 @@ impl<'a> Load<'a> {
     pub fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Fill(_, len) => *len,
             Self::Parcel(_, range) | Self::Made(_, range) => range.len,
         }
     }
@@ -183,6 +187,7 @@ impl<'a> Load<'a> {
         let within = |range: ByteRange| ByteRange::new(range.start + start, len);
         match self {
             Self::Bytes(bytes) => Self::Bytes(&bytes[index(start)..index(start + len)]),
+            Self::Fill(byte, _) => Self::Fill(byte, len),
             Self::Parcel(parcel, range) => Self::Parcel(parcel, within(range)),
             Self::Made(make, range) => Self::Made(make, within(range)),
         }
@@ -200,6 +205,7 @@ impl<'a> Load<'a> {
                 Portion::Bytes(bytes) => part.copy_from_slice(bytes),
                 Portion::Page(page) => part.copy_from_slice(&page[..]),
                 Portion::Zeroes(_) => part.fill(0),
+                Portion::Fill(byte, _) => part.fill(byte),
                 Portion::Made(make, range) => make(range.start, part),
             }
         }
@@ -228,6 +234,7 @@ impl fmt::Debug for Load<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
             Self::Bytes(_) => "Bytes",
+            Self::Fill(..) => "Fill",
             Self::Parcel(..) => "Parcel",
             Self::Made(..) => "Made",
         };
@@ -241,6 +248,7 @@ pub(crate) enum Portion<'a> {
     /// A whole page.
     Page(&'a Arc<Page>),
     Zeroes(u64),
+    Fill(u8, u64),
     Made(&'a dyn Fn(u64, &mut [u8]), ByteRange),
 }
 
@@ -249,7 +257,7 @@ impl Portion<'_> {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Page(page) => page.len() as u64,
-            Self::Zeroes(len) => *len,
+            Self::Zeroes(len) | Self::Fill(_, len) => *len,
             Self::Made(_, range) => range.len,
         }
     }
@@ -279,6 +287,7 @@ impl<'a> Cursor<'a> {
         let len = most.min(self.rest.len());
         let portion = match self.rest {
             Load::Bytes(bytes) => Portion::Bytes(&bytes[..index(len)]),
+            Load::Fill(byte, _) => Portion::Fill(byte, len),
             Load::Made(make, range) => Portion::Made(make, ByteRange::new(range.start, len)),
             Load::Parcel(parcel, range) => self.next_part(parcel, range.start, len),
         };

@@ -326,7 +326,11 @@ impl Machine {
                 compressed,
             } => {
                 let bytes = Bytes::of(*content, disk, request.write);
-                let load = Load::Made(&|at, buf| bytes.generate(at, buf), *range);
+                let made = |at, buf: &mut [u8]| bytes.generate(at, buf);
+                let load = match bytes {
+                    Bytes::Fill(byte) => Load::Fill(byte, range.len),
+                    Bytes::Stamp { .. } => Load::Made(&made, *range),
+                };
                 let durability = if *fua && !self.bugs.has(Bug::ThroughIsIgnored) {
                     Durability::Now
                 } else {

@@ -180,11 +180,10 @@ fn write_all(device: &mut dyn BlockDevice, range: ByteRange, byte: u8) -> Result
     if byte == 0 {
         return device.write_zeroes(range, true);
     }
-    let fill = |_, buf: &mut [u8]| buf.fill(byte);
     let mut rest = range;
     while !rest.is_empty() {
         let piece = ByteRange::new(rest.start, rest.len.min(PIECE));
-        let load = Load::Made(&fill, piece);
+        let load = Load::Fill(byte, piece.len);
         device.write_load(Offset(piece.start), load, Durability::Later)?;
         rest = ByteRange::between(piece.end(), rest.end());
     }

@@ -83,6 +83,25 @@ impl Extent {
         self.put(index)
     }
 
+    /// Returns the page before the one at `index`, if it is in this extent.
+    fn before(&self, index: usize) -> Option<&Arc<Page>> {
+        self.pages[index.checked_sub(1)?].as_ref()
+    }
+
+    /// Tells whether `bytes` are a whole page like the one before that at `index`.
+    pub(crate) fn goes_on(&self, index: usize, bytes: &[u8]) -> bool {
+        self.before(index).is_some_and(|page| page[..] == *bytes)
+    }
+
+    /// Has the page before the one at `index`, if it is there, stand at `index` too, and tells
+    /// whether a page is new there.
+    pub(crate) fn repeat(&mut self, index: usize, supply: &mut Supply<'_>) -> bool {
+        match self.before(index).cloned() {
+            Some(page) => self.put_page(index, &page, supply),
+            None => false,
+        }
+    }
+
     /// Has the page at `index` be there, and tells whether it is new.
     fn put(&mut self, index: usize) -> bool {
         let fresh = self.present & 1 << index == 0;

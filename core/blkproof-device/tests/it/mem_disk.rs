@@ -1,6 +1,6 @@
 //! The memory disk against a plain vector of bytes, and what it costs.
 
-use blkproof_device::{BlockDevice, Durability, MemDisk, Piece, Pool, StatusKind, Visible};
+use blkproof_device::{BlockDevice, Durability, Load, MemDisk, Piece, Pool, StatusKind, Visible};
 use blkproof_spec::{ByteRange, Length, Offset};
 use proptest::prelude::*;
 
@@ -25,8 +25,9 @@ fn op() -> impl Strategy<Value = Op> {
         (1..40_u64).prop_map(|pages| pages * 4096),
         Just(SPACE)
     ];
+    let written = prop_oneof![1..9000_usize, (1..9_usize).prop_map(|pages| pages * 4096)];
     prop_oneof![
-        4 => (position.clone(), 1..9000_usize, prop_oneof![Just(0), any::<u8>()])
+        4 => (position.clone(), written, prop_oneof![Just(0), any::<u8>()])
             .prop_map(|(start, len, byte)| Op::Write(start, len, byte)),
         2 => (position.clone(), len.clone()).prop_map(|(p, l)| Op::Zero(p, l)),
         1 => (position.clone(), len).prop_map(|(p, l)| Op::Discard(p, l)),
@@ -59,8 +60,12 @@ fn fill(bytes: &mut Vec<u8>, start: u64, len: usize, byte: u8) {
 
 fn really(disk: &mut MemDisk, op: &Op) {
     match *op {
-        Op::Write(start, len, byte) => {
+        Op::Write(start, len, byte) if byte % 2 == 0 => {
             disk.write_at(Offset(start), &vec![byte; len], Durability::Later)
+        }
+        Op::Write(start, len, byte) => {
+            let load = Load::Fill(byte, len as u64);
+            disk.write_load(Offset(start), load, Durability::Later)
         }
         Op::Zero(start, len) => disk.write_zeroes(ByteRange::new(start, len), len % 2 == 0),
         Op::Discard(start, len) => disk.discard(ByteRange::new(start, len)),
@@ -180,6 +185,43 @@ fn zeroes_that_were_written_are_data_that_nobody_has_to_read() {
     assert_eq!(disk.allocated(), Length(20 << 10));
     let status = disk.block_status(whole).unwrap();
     assert_eq!((status.len.0, status.kind), (16 << 10, StatusKind::Data));
+}
+
+/// Returns the addresses of the pages that hold the first `len` bytes.
+fn pages(disk: &mut MemDisk, len: u64) -> Vec<usize> {
+    let mut pages = Vec::new();
+    disk.visit(ByteRange::new(0, len), &mut |piece| match piece {
+        Piece::Page(part) => pages.push(part.address()),
+        other => panic!("{other:?}"),
+    })
+    .unwrap();
+    pages
+}
+
+#[test]
+fn pages_in_a_row_that_hold_the_same_are_one_until_one_is_written() {
+    const LEN: u64 = 64 << 10;
+    for load in [Load::Bytes(&[7; 64 << 10]), Load::Fill(7, LEN)] {
+        let mut disk = MemDisk::new(&Pool::new(), Length(LEN));
+        disk.write_load(Offset(0), load, Durability::Later).unwrap();
+        let first = pages(&mut disk, LEN);
+        assert_eq!(first, [first[0]; 16]);
+        disk.write_at(Offset(8192 + 5), &[8], Durability::Later)
+            .unwrap();
+        let now = pages(&mut disk, LEN);
+        assert_ne!(now[2], now[1]);
+        assert_eq!([&now[..2], &now[3..]].concat(), [first[0]; 15]);
+        let mut expected = [7; 64 << 10];
+        expected[8192 + 5] = 8;
+        assert_same(&mut disk, &expected);
+        disk.write_at(Offset(8192 + 5), &[7], Durability::Later)
+            .unwrap();
+        assert_ne!(
+            pages(&mut disk, LEN)[2],
+            first[0],
+            "only whole pages are looked at"
+        );
+    }
 }
 
 #[test]

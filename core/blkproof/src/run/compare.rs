@@ -231,12 +231,12 @@ impl Run<'_> {
         ranges: &[ByteRange],
         image: &mut dyn Inspected,
     ) -> Result<(), InspectError> {
-        let mut comparing = Comparing {
-            model: self.model,
-            verified: &mut self.buffers.verified,
+        let mut comparing = Comparing::new(
+            self.model,
+            &mut self.buffers.verified,
             demand,
-            out: &mut self.buffers.judgement,
-        };
+            &mut self.buffers.judgement,
+        );
         for range in ranges {
             image.visit(*range, &mut |at, piece| comparing.see(at, piece))?;
             self.counts.bytes_compared += range.len;
@@ -270,12 +270,8 @@ fn compare_parcels(
             if buffers.parcel.len() != piece.len {
                 return Err(InspectError::new("another length than was asked for"));
             }
-            let mut comparing = Comparing {
-                model,
-                verified: &mut buffers.verified,
-                demand,
-                out: &mut buffers.judgement,
-            };
+            let mut comparing =
+                Comparing::new(model, &mut buffers.verified, demand, &mut buffers.judgement);
             buffers.parcel.visit(&mut |piece| {
                 comparing.see(offset, piece);
                 offset += piece.len();
