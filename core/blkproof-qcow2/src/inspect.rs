@@ -21,7 +21,7 @@ mod parts;
 
 use core::fmt;
 
-use blkproof_device::BlockDevice;
+use blkproof_device::Visible;
 use blkproof_spec::Length;
 
 use crate::error::Qcow2Error;
@@ -300,7 +300,7 @@ impl From<blkproof_device::IoError> for InspectError {
 /// # Errors
 ///
 /// If the device fails, if the header is not one of an image, or if the limits do not suffice.
-pub fn inspect<D: BlockDevice + ?Sized>(
+pub fn inspect<D: Visible + ?Sized>(
     device: &mut D,
     limits: &Limits,
 ) -> Result<Report, InspectError> {

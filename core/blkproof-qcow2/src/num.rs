@@ -50,9 +50,3 @@ pub(crate) fn alike(entries: &[[u8; 8]]) -> usize {
     let rest = entries[whole..].iter().take_while(|entry| *entry == first);
     whole + rest.count()
 }
-
-/// Tells whether all of `bytes` are zero.
-pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    let (chunks, rest) = bytes.as_chunks::<32>();
-    chunks.iter().all(|chunk| *chunk == [0; 32]) && rest.iter().all(|byte| *byte == 0)
-}

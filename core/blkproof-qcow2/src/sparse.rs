@@ -23,6 +23,8 @@ pub(crate) struct SparseTable {
     entry_bits: u32,
     slices: Vec<Slice>,
     dirty: bool,
+    /// Memory to read into, as long as no slice needs it.
+    spare: Vec<u8>,
 }
 
 #[derive(Clone, Default, Debug)]
@@ -51,6 +53,7 @@ impl SparseTable {
             entry_bits: slice_bits - 3,
             slices: Vec::new(),
             dirty: false,
+            spare: Vec::new(),
         }
     }
 
@@ -66,6 +69,7 @@ impl SparseTable {
             entry_bits: slice_bits - 3,
             slices: slices.collect(),
             dirty: false,
+            spare: Vec::new(),
         }
     }
 
@@ -161,13 +165,15 @@ impl SparseTable {
         if self.skip_hole(file, slice) {
             return Ok(());
         }
-        let mut bytes = vec![0; index(self.slice_len(slice))];
-        file.read(self.offset + (slice << self.slice_bits()), &mut bytes)?;
-        let (entries, _) = bytes.as_chunks::<8>();
+        let len = index(self.slice_len(slice));
+        self.spare.resize(len, 0);
+        let start = self.offset + (slice << self.slice_bits());
+        file.read(start, &mut self.spare)?;
+        let (entries, _) = self.spare.as_chunks::<8>();
         self.slices[index(slice)].held = if alike(entries) == entries.len() {
-            Held::All(be64(&bytes, 0))
+            Held::All(be64(&self.spare, 0))
         } else {
-            Held::Each(bytes)
+            Held::Each(core::mem::take(&mut self.spare))
         };
         Ok(())
     }

@@ -37,9 +37,9 @@ fn digest(bitmap: &FoundBitmap, size: u64) -> String {
 fn confirm(folder: &Path, image: &str) -> usize {
     let mut store = FolderStore::in_folder(folder).subject_handle();
     let mut file = store.open(&ImageName::new(image)).expect("it is there");
-    let report = inspect(&mut *file, &Limits::default()).expect("an image");
+    let report = inspect(&mut file, &Limits::default()).expect("an image");
     assert!(report.is_sound(), "{:?}", report.problems);
-    let found = bitmaps(&mut *file, &Limits::default()).expect("an image");
+    let found = bitmaps(&mut file, &Limits::default()).expect("an image");
     let check = qemu::run(folder, "qemu-img", &["check", "-f", "qcow2", image]);
     // 3 is leaks alone, which a fault may leave.
     assert!(matches!(check.status.code(), Some(0 | 3)), "{check:?}");

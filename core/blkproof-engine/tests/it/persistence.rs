@@ -10,9 +10,9 @@ use crate::bench::{Bench, on_disk, run};
 fn found(bench: &Bench, image: &str) -> Vec<FoundBitmap> {
     let mut store = bench.store.subject_handle();
     let mut file = store.open(&ImageName::new(image)).unwrap();
-    let report = inspect(&mut *file, &Limits::default()).unwrap();
+    let report = inspect(&mut file, &Limits::default()).unwrap();
     assert!(report.is_sound(), "{:?}", report.problems);
-    bitmaps(&mut *file, &Limits::default()).unwrap()
+    bitmaps(&mut file, &Limits::default()).unwrap()
 }
 
 #[test]

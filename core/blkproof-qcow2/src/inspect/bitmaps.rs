@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use blkproof_device::BlockDevice;
+use blkproof_device::Visible;
 use blkproof_spec::{Length, Offset};
 
 use super::parse::{Bitmaps, Parsed, Table};
-use super::table::{Budget, Entries, entries, pieces};
+use super::table::{Budget, Entries, bytes_of, entries, pieces};
 use super::uses::{Gather, OFFSET};
 use super::{InspectError, Limits, Notes, Problem, Use};
 use crate::num::{be32, be64, index};
@@ -55,7 +55,7 @@ impl Entry {
 /// # Errors
 ///
 /// If the device fails, if something about them is wrong, or if the limits do not suffice.
-pub fn bitmaps<D: BlockDevice + ?Sized>(
+pub fn bitmaps<D: Visible + ?Sized>(
     device: &mut D,
     limits: &Limits,
 ) -> Result<Vec<FoundBitmap>, InspectError> {
@@ -90,7 +90,7 @@ pub fn bitmaps<D: BlockDevice + ?Sized>(
 }
 
 /// Reads the directory as far as it can be read, and tells what is wrong with it.
-pub(super) fn directory<D: BlockDevice + ?Sized>(
+pub(super) fn directory<D: Visible + ?Sized>(
     device: &mut D,
     parsed: &Parsed,
     bitmaps: Bitmaps,
@@ -188,7 +188,7 @@ fn check(parsed: &Parsed, entry: &Entry, raw: &[u8], wrong: &mut dyn FnMut(Probl
 }
 
 /// Reads the bits of a bitmap that is not in use.
-fn runs<D: BlockDevice + ?Sized>(
+fn runs<D: Visible + ?Sized>(
     device: &mut D,
     parsed: &Parsed,
     entry: &Entry,
@@ -227,7 +227,7 @@ fn runs<D: BlockDevice + ?Sized>(
             }
             let range = blkproof_spec::ByteRange::new(value & OFFSET, cluster);
             pieces(device, range, budget, |start, piece| {
-                for (at, byte) in (start..).zip(piece) {
+                for (at, byte) in (start..).zip(bytes_of(&piece)) {
                     for bit in (0..8).filter(|bit| byte & (1 << bit) != 0) {
                         let bit = base + at * 8 + bit;
                         if bit < bits {
@@ -242,7 +242,7 @@ fn runs<D: BlockDevice + ?Sized>(
     Ok(runs)
 }
 
-impl<D: BlockDevice + ?Sized> Gather<'_, D> {
+impl<D: Visible + ?Sized> Gather<'_, D> {
     /// Walks the directory of bitmaps and all that it leads to.
     pub(super) fn bitmaps(
         &mut self,

@@ -1,10 +1,12 @@
 //! What a guest sees through a chain of images, by where it lies in them.
 
+mod piece;
+
 mod visit;
 
 use core::fmt;
 
-use blkproof_device::{BlockDevice, StatusKind, Store, Visible};
+use blkproof_device::{StatusKind, Store, Visible};
 use blkproof_spec::{ByteRange, ImageName, Length, Offset};
 use flate2::{Decompress, FlushDecompress};
 
@@ -14,15 +16,13 @@ use super::uses::compressed_bytes;
 use super::{InspectError, Problem, Use};
 use crate::chain::{self, ChainError, Opened};
 use crate::header::BackingName;
-use crate::num::{alike, be64, index};
+use crate::num::index;
+use piece::TablePiece;
 
-/// The L2 entry of a zero cluster, as it lies in the file.
-const ZERO: [u8; 8] = 1_u64.to_be_bytes();
+/// The L2 entry of a zero cluster.
+const ZERO: u64 = 1;
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const COMPRESSED: u64 = 1 << 62;
-/// Bytes of an L2 table that are kept at hand.
-const PIECE: u64 = 4096;
-const PIECE_BYTES: usize = 4096;
 const L1_BUDGET: u64 = 64 << 20;
 
 /// Bytes that lie together.
@@ -68,10 +68,10 @@ struct Tables {
     parsed: Parsed,
     /// The L1 entries that are not zero, without their flags.
     l1: Vec<Entries>,
-    piece_offset: u64,
-    piece: Vec<u8>,
-    /// A table that many L1 entries in a row point to and that has nothing but zero clusters.
-    zero_table: u64,
+    piece: TablePiece,
+    /// The table that many L1 entries in a row point to which was looked at last, and whether it
+    /// has nothing but zero clusters.
+    shared_table: (u64, bool),
 }
 
 impl Layer {
@@ -101,16 +101,14 @@ impl Layer {
             }
             Ok(())
         })?;
-        let piece = PIECE.min(1 << parsed.cluster_bits);
         Ok(Self {
             device,
             size: parsed.size,
             tables: Some(Box::new(Tables {
+                piece: TablePiece::new(1 << parsed.cluster_bits),
                 parsed,
                 l1,
-                piece_offset: 0,
-                piece: vec![0; index(piece)],
-                zero_table: 0,
+                shared_table: (0, false),
             })),
         })
     }
@@ -122,7 +120,7 @@ impl Layer {
     }
 
     /// Returns the device that holds the image, from which [`Found::Data`] is read.
-    pub fn device_mut(&mut self) -> &mut dyn BlockDevice {
+    pub fn device_mut(&mut self) -> &mut dyn Visible {
         &mut *self.device
     }
 
@@ -184,7 +182,7 @@ impl Layer {
 impl Tables {
     fn look(
         &mut self,
-        device: &mut dyn BlockDevice,
+        device: &mut dyn Visible,
         layer: usize,
         at: u64,
         end: u64,
@@ -213,39 +211,39 @@ impl Tables {
             return Ok((Some(Found::Zero), end.min(same_end << table_bits)));
         }
         let entry_at = table + ((at >> bits) & ((1 << (bits - 3)) - 1)) * 8;
-        let piece = self.piece.len() as u64;
-        let piece_offset = entry_at - entry_at % piece;
-        if self.piece_offset != piece_offset {
-            self.piece_offset = 0;
-            device.read_at(Offset(piece_offset), &mut self.piece)?;
-            self.piece_offset = piece_offset;
-        }
-        self.run(layer, index(entry_at - piece_offset), at, end)
+        let place = self.piece.seek(device, entry_at)?;
+        self.run(layer, place, at, end)
     }
 
     fn is_zero_table(
         &mut self,
-        device: &mut dyn BlockDevice,
+        device: &mut dyn Visible,
         table: u64,
     ) -> Result<bool, InspectError> {
-        if self.zero_table == table || self.parsed.version < 3 {
-            return Ok(self.zero_table == table);
+        if self.shared_table.0 != table {
+            self.shared_table = (0, false);
+            let is_zero = self.parsed.version >= 3 && self.has_only_zeroes(device, table)?;
+            self.shared_table = (table, is_zero);
         }
-        let mut bytes = [0; PIECE_BYTES];
-        let (cluster, piece) = (1 << self.parsed.cluster_bits, self.piece.len());
-        for at in (0..cluster).step_by(piece) {
-            device.read_at(Offset(table + at), &mut bytes[..piece])?;
-            let (entries, _) = bytes[..piece].as_chunks::<8>();
-            if entries[0] != ZERO || alike(entries) < entries.len() {
+        Ok(self.shared_table.1)
+    }
+
+    fn has_only_zeroes(
+        &mut self,
+        device: &mut dyn Visible,
+        table: u64,
+    ) -> Result<bool, InspectError> {
+        let (cluster, count) = (1 << self.parsed.cluster_bits, self.piece.entries());
+        for at in (0..cluster).step_by(count * 8) {
+            self.piece.seek(device, table + at)?;
+            if self.piece.entry(0) != ZERO || self.piece.alike_from(0) < count {
                 return Ok(false);
             }
         }
-        self.zero_table = table;
         Ok(true)
     }
 
-    /// Goes through the entries of the piece at hand from byte `place` on, as long as they go on
-    /// alike.
+    /// Goes through the entries of the piece at hand from `place` on, as long as they go on alike.
     fn run(
         &self,
         layer: usize,
@@ -255,20 +253,19 @@ impl Tables {
     ) -> Result<(Option<Found>, u64), InspectError> {
         let cluster = 1 << self.parsed.cluster_bits;
         let within = at % cluster;
-        let first = self.found(layer, be64(&self.piece, place), within)?;
+        let first = self.found(layer, self.piece.entry(place), within)?;
         let mut to = at - within + cluster;
         if matches!(first, None | Some(Found::Zero)) {
-            let (entries, _) = self.piece[place..].as_chunks::<8>();
-            let more = alike(entries) - 1;
-            place += more * 8;
+            let more = self.piece.alike_from(place) - 1;
+            place += more;
             to += more as u64 * cluster;
         }
         while to < end && !matches!(first, Some(Found::Compressed { .. })) {
-            place += 8;
-            if place >= self.piece.len() {
+            place += 1;
+            if place >= self.piece.entries() {
                 break;
             }
-            let next = self.found(layer, be64(&self.piece, place), 0)?;
+            let next = self.found(layer, self.piece.entry(place), 0)?;
             if !goes_on(first, next, to - at) {
                 break;
             }

@@ -1,6 +1,6 @@
 //! Which parts of an image lie where in its file, and what leads there.
 
-use blkproof_device::BlockDevice;
+use blkproof_device::Visible;
 use blkproof_spec::ByteRange;
 
 use super::bitmaps::directory;
@@ -37,7 +37,7 @@ const COMPRESSED: u64 = 1 << 62;
 /// # Errors
 ///
 /// If the device fails, if the header is not one of an image, or if the limits do not suffice.
-pub fn parts<D: BlockDevice + ?Sized>(
+pub fn parts<D: Visible + ?Sized>(
     device: &mut D,
     wanted: &[ByteRange],
     limits: &Limits,
@@ -68,7 +68,7 @@ struct Search<'a, D: ?Sized> {
     found: Vec<Part>,
 }
 
-impl<D: BlockDevice + ?Sized> Search<'_, D> {
+impl<D: Visible + ?Sized> Search<'_, D> {
     fn add(&mut self, range: ByteRange, what: &'static str, led_by: Led, guest: Option<u64>) {
         if self.wanted.iter().any(|wanted| wanted.overlaps(range)) {
             self.found.push(Part {

@@ -1,10 +1,10 @@
 //! Uses against refcounts: one pass over both in the order of the file.
 
-use blkproof_device::BlockDevice;
+use blkproof_device::Visible;
 use blkproof_spec::ByteRange;
 
 use super::parse::Parsed;
-use super::table::{Budget, pieces};
+use super::table::{Budget, bytes_of, pieces};
 use super::uses::Used;
 use super::{InspectError, Notes, Problem, Use};
 use crate::num::index;
@@ -28,7 +28,7 @@ struct Segment {
     copied: Option<bool>,
 }
 
-impl<'a, D: BlockDevice + ?Sized> Sweep<'a, D> {
+impl<'a, D: Visible + ?Sized> Sweep<'a, D> {
     pub(super) fn new(
         device: &'a mut D,
         parsed: &'a Parsed,
@@ -58,7 +58,7 @@ impl<'a, D: BlockDevice + ?Sized> Sweep<'a, D> {
             pieces(self.device, range, &mut self.budget, |start, piece| {
                 let first = base + ((start * 8) >> order);
                 // Eight bytes hold one refcount or several, and are mostly zero.
-                let (words, _) = piece.as_chunks::<8>();
+                let (words, _) = bytes_of(&piece).as_chunks::<8>();
                 let per_word = 64 >> order;
                 for (number, word) in words.iter().enumerate() {
                     if *word != [0; 8] {

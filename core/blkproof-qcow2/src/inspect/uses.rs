@@ -1,6 +1,6 @@
 //! What every host cluster is used for: the walk through all tables.
 
-use blkproof_device::BlockDevice;
+use blkproof_device::Visible;
 use blkproof_spec::Offset;
 
 use super::parse::{Parsed, Table};
@@ -42,7 +42,7 @@ const MAX_SNAPSHOT: u64 = 128 << 10;
 /// What the walk comes to: refcount blocks, uses, and what is left of the budget.
 type Gathered = (Vec<(u64, u64)>, Vec<Used>, Budget);
 
-impl<'a, D: BlockDevice + ?Sized> Gather<'a, D> {
+impl<'a, D: Visible + ?Sized> Gather<'a, D> {
     pub(super) fn new(device: &'a mut D, parsed: &'a Parsed, limits: &'a Limits) -> Self {
         Self {
             device,

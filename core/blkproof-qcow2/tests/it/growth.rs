@@ -1,6 +1,6 @@
 //! What random small images seldom come to: tables that move, and tables that many share.
 
-use blkproof_device::{BlockDevice, Durability, MemDisk};
+use blkproof_device::{BlockDevice, Durability, MemDisk, Visible};
 use blkproof_qcow2::Qcow2;
 use blkproof_qcow2::inspect::{Limits, Report, inspect};
 use blkproof_spec::{ByteRange, Length, Offset};
@@ -11,7 +11,7 @@ use crate::support::{UNMAP, disk, image, noise, read, write};
 const K: u64 = 1 << 10;
 const M: u64 = 1 << 20;
 
-fn look(file: &mut dyn BlockDevice) -> Report {
+fn look(file: &mut dyn Visible) -> Report {
     let report = inspect(file, &Limits::default()).unwrap();
     assert!(report.is_sound(), "{:?}", report.problems);
     report
