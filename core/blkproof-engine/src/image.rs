@@ -29,8 +29,8 @@ pub(crate) struct Image {
     device: Device,
     /// Where its bitmaps are stored, if it can store any: the format, below all layers.
     pub(crate) stored: Option<Shared<Stored>>,
-    /// The images below it, from the top down.
-    pub(crate) backing: Vec<Layer>,
+    /// The images below it.
+    pub(crate) backing: Chain,
 }
 
 /// An image that can store bitmaps.
@@ -69,19 +69,63 @@ impl Image {
     }
 
     /// Returns the image and its chain as what another image can be backed by.
-    pub(crate) fn share(self) -> (Self, Vec<Layer>) {
-        let shared = match self.device {
-            Device::Own(device) => Shared::new(device),
-            Device::Shared(shared) => shared,
-        };
-        let mut layers = vec![Layer {
-            name: self.name.clone(),
-            format: self.format,
-            device: shared.clone(),
-        }];
-        layers.extend(self.backing.iter().cloned());
+    pub(crate) fn share(self) -> (Self, Chain) {
+        let shared = self.device.share();
+        let chain = self.backing.clone();
+        let chain = chain.topped(self.name.clone(), self.format, shared.clone());
         let device = Device::Shared(shared);
-        (Self { device, ..self }, layers)
+        (Self { device, ..self }, chain)
+    }
+
+    /// Becomes, with its chain, what another image can be backed by.
+    fn into_chain(self) -> Chain {
+        let device = self.device.share();
+        self.backing.topped(self.name, self.format, device)
+    }
+}
+
+impl Device {
+    fn share(self) -> Shared {
+        match self {
+            Self::Own(device) => Shared::new(device),
+            Self::Shared(shared) => shared,
+        }
+    }
+}
+
+/// The images below an image. They lie from the bottom up, so that an image adds itself to those
+/// below it without a copy of them.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Chain(Vec<Layer>);
+
+impl Chain {
+    /// Adds an image on top.
+    fn topped(mut self, name: ImageName, format: Format, device: Shared) -> Self {
+        self.0.push(Layer {
+            name,
+            format,
+            device,
+        });
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the image on top of the others.
+    pub(crate) fn top(&self) -> Option<&Layer> {
+        self.0.last()
+    }
+
+    /// Returns all images from the top down.
+    pub(crate) fn downwards(&mut self) -> impl Iterator<Item = &mut Layer> {
+        self.0.iter_mut().rev()
+    }
+
+    /// Tells whether an image of this name is among them.
+    pub(crate) fn has(&self, name: &ImageName) -> bool {
+        self.0.iter().any(|layer| layer.name == *name)
     }
 }
 
@@ -94,7 +138,7 @@ pub(crate) struct Layer {
 }
 
 /// Returns an image and its chain where it is open already and is to be used as it is.
-pub(crate) type Attach<'a> = dyn FnMut(&ImageName) -> Result<Option<Vec<Layer>>, Refusal> + 'a;
+pub(crate) type Attach<'a> = dyn FnMut(&ImageName) -> Result<Option<Chain>, Refusal> + 'a;
 
 /// Says how images are opened.
 pub(crate) struct Opener<'a> {
@@ -132,7 +176,7 @@ impl Opener<'_> {
             None => probe(&mut *file)?,
         };
         let mut cluster = Geometry::DEFAULT_CLUSTER;
-        let mut backing = Vec::new();
+        let mut backing = Chain::default();
         let mut stored = None;
         let device: Box<dyn BlockDevice> = match format {
             Format::Raw => Box::new(Raw::open(file)),
@@ -143,7 +187,7 @@ impl Opener<'_> {
                 if let Some(below) = device.backing_name() {
                     backing = self.open_backing(&below.clone(), depth)?;
                 }
-                if let Some(below) = backing.first() {
+                if let Some(below) = backing.top() {
                     device.set_backing(Some(Box::new(below.device.clone())));
                 }
                 if options.read_only || device.version() < 3 {
@@ -165,13 +209,13 @@ impl Opener<'_> {
         })
     }
 
-    fn open_backing(&mut self, below: &BackingName, depth: usize) -> Result<Vec<Layer>, Refusal> {
+    fn open_backing(&mut self, below: &BackingName, depth: usize) -> Result<Chain, Refusal> {
         if depth >= CHAIN_MAX {
             return Err(Refusal::ImageUnreadable);
         }
         let name = ImageName::new(&below.name);
-        if let Some(layers) = (self.attach)(&name)? {
-            return Ok(layers);
+        if let Some(chain) = (self.attach)(&name)? {
+            return Ok(chain);
         }
         let options = OpenOptions {
             read_only: true,
@@ -179,7 +223,7 @@ impl Opener<'_> {
         };
         let said = below.format.as_deref().and_then(format_named);
         let image = self.open_at(&name, said, &options, depth + 1)?;
-        Ok(image.share().1)
+        Ok(image.into_chain())
     }
 }
 

@@ -5,7 +5,7 @@ use blkproof_spec::step::Create;
 use blkproof_spec::{At, DiscardMode, DiskId, Errno, Format, ImageName, Length, Refusal};
 
 use crate::bugs::Bug;
-use crate::image::{Image, Layer, NewImage, Opener, rebase};
+use crate::image::{Chain, Image, NewImage, Opener, rebase};
 use crate::machine::Machine;
 use crate::node::{Nodes, Place, Use};
 use crate::stop::Stop;
@@ -32,7 +32,7 @@ impl Machine {
         &mut self,
         name: &ImageName,
         discard: DiscardMode,
-        mut attach: impl FnMut(&mut Nodes, &ImageName) -> Result<Option<Vec<Layer>>, Refusal>,
+        mut attach: impl FnMut(&mut Nodes, &ImageName) -> Result<Option<Chain>, Refusal>,
     ) -> Result<Image, Refusal> {
         let store = self.store.as_deref_mut();
         let nodes = &mut self.nodes;
@@ -177,9 +177,6 @@ impl Machine {
 }
 
 /// Uses images that are open for writing as they are.
-pub(crate) fn attach_writer(
-    nodes: &mut Nodes,
-    name: &ImageName,
-) -> Result<Option<Vec<Layer>>, Refusal> {
+pub(crate) fn attach_writer(nodes: &mut Nodes, name: &ImageName) -> Result<Option<Chain>, Refusal> {
     Ok(nodes.writer(name).map(|node| nodes.share(node)))
 }

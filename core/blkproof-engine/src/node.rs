@@ -6,7 +6,7 @@ use blkproof_device::{BlockDevice, IoResult, StatusKind};
 use blkproof_spec::{At, BitmapName, ByteRange, DiscardMode, DiskId, ImageName};
 
 use crate::bitmap::Bitmap;
-use crate::image::{Image, Layer};
+use crate::image::{Chain, Image};
 use crate::job::JobSerial;
 use crate::runs::Runs;
 
@@ -121,7 +121,7 @@ impl Node {
             StatusKind::Zero => return Ok(Extent { len, zero: true }),
             StatusKind::Hole => {}
         }
-        for layer in &mut self.image.backing {
+        for layer in self.image.backing.downwards() {
             let size = layer.device.size().0;
             if range.start >= size {
                 break;
@@ -233,19 +233,18 @@ impl Nodes {
     }
 
     /// Returns an open image and its chain as what another image can be backed by.
-    pub(crate) fn share(&mut self, id: NodeId) -> Vec<Layer> {
+    pub(crate) fn share(&mut self, id: NodeId) -> Chain {
         let slot = &mut self.0[id.0];
         let node = slot.take().expect("a node in use is open");
-        let (image, layers) = node.image.share();
+        let (image, chain) = node.image.share();
         *slot = Some(Node { image, ..node });
-        layers
+        chain
     }
 
     /// Tells whether the image is open, itself or in the chain of something open.
     pub(crate) fn uses(&self, name: &ImageName) -> bool {
-        self.iter().any(|node| {
-            node.name() == name || node.image.backing.iter().any(|layer| layer.name == *name)
-        })
+        self.iter()
+            .any(|node| node.name() == name || node.image.backing.has(name))
     }
 
     /// Returns the node that has the image open for writing.

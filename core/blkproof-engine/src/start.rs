@@ -159,7 +159,7 @@ impl Machine {
                 Sync::Top => source
                     .image
                     .backing
-                    .first()
+                    .top()
                     .map(|layer| (layer.name.clone(), layer.format)),
                 Sync::None => Some((source.name().clone(), source.image.format)),
                 _ => None,

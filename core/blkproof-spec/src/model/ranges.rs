@@ -162,7 +162,8 @@ impl<V: Copy + Default + PartialEq> RangeMap<V> {
             let many = chunks.flat_map(|chunk| chunk.iter());
             map.few.iter().chain(many).copied().collect()
         };
-        let (mine, theirs) = (runs(self, &mine), runs(other, &theirs));
+        let (mut mine, mut theirs) = (runs(self, &mine), runs(other, &theirs));
+        drop_common(&mut mine, &mut theirs);
         let mut out = RangeSet::default();
         uncovered(&mine, &theirs, &mut out);
         uncovered(&theirs, &mine, &mut out);
@@ -270,6 +271,27 @@ impl<V: Copy + Default + PartialEq> RangeMap<V> {
             chunk.extend_from_slice(&other);
         }
     }
+}
+
+/// Drops the runs that both have, which are in order.
+fn drop_common<V: PartialEq>(mine: &mut Vec<Run<V>>, theirs: &mut Vec<Run<V>>) {
+    let mut kept = (0, 0);
+    let (mut i, mut j) = (0, 0);
+    while i < mine.len() || j < theirs.len() {
+        match (mine.get(i), theirs.get(j)) {
+            (Some(one), Some(other)) if one == other => (i, j) = (i + 1, j + 1),
+            (Some(one), other) if other.is_none_or(|other| one.start <= other.start) => {
+                mine.swap(kept.0, i);
+                (kept.0, i) = (kept.0 + 1, i + 1);
+            }
+            _ => {
+                theirs.swap(kept.1, j);
+                (kept.1, j) = (kept.1 + 1, j + 1);
+            }
+        }
+    }
+    mine.truncate(kept.0);
+    theirs.truncate(kept.1);
 }
 
 /// Adds what `runs` have and `others` do not have just so; both are in order.
