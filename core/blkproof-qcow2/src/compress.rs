@@ -7,50 +7,80 @@ use core::fmt;
 use blkproof_device::{BlockDevice, Load};
 use blkproof_spec::Errno;
 use blkproof_spec::fault::Event;
-use flate2::{Decompress, FlushDecompress};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use crate::deflate::Compressor;
 use crate::entry::Packed;
 use crate::error::{Corruption, Inner};
 use crate::image::Qcow2;
 use crate::layout::Run;
 use crate::num::index;
 
+/// QEMU inflates with a window of this size (as a power of two).
+const WINDOW_BITS: u8 = 12;
+
 /// The compressor and the decompressor with their buffers, made when first needed.
-#[derive(Default)]
 pub(crate) struct Codec {
-    compressor: Option<Compressor>,
-    decompress: Option<Decompress>,
+    compress: Compress,
+    decompress: Decompress,
     plain: Vec<u8>,
     packed: Vec<u8>,
+    /// How many bytes the cluster in the plain buffer takes in the packed one, if it was packed
+    /// last (`None` where that saves nothing). Zeroes and fills come again and again.
+    last: Option<Option<u64>>,
 }
 
 impl Codec {
-    /// Compresses `data`, filled up with zeroes to a cluster of `cluster` bytes, into the packed
-    /// buffer. Returns how many bytes it takes, or `None` if that does not save anything.
-    fn pack(&mut self, data: &[u8], cluster: usize) -> Option<u64> {
-        let data = if data.len() == cluster {
-            data
-        } else {
-            self.plain.clear();
-            self.plain.extend_from_slice(data);
-            self.plain.resize(cluster, 0);
-            &self.plain
-        };
-        let compressor = self.compressor.get_or_insert_with(Compressor::new);
-        compressor
-            .compress(data, &mut self.packed, cluster - 1)
-            .then_some(self.packed.len() as u64)
+    fn new(cluster: u64) -> Self {
+        Self {
+            compress: Compress::new_with_window_bits(Compression::default(), false, WINDOW_BITS),
+            decompress: Decompress::new(false),
+            plain: vec![0; index(cluster)],
+            packed: vec![0; index(2 * cluster)],
+            last: None,
+        }
     }
 
-    /// Decompresses the packed buffer to a whole cluster of `cluster` bytes.
-    fn unpack(&mut self, cluster: usize) -> bool {
-        let fresh = || Decompress::new(false);
-        let decompress = self.decompress.get_or_insert_with(fresh);
-        decompress.reset(false);
-        self.plain.resize(cluster, 0);
-        let done = decompress.decompress(&self.packed, &mut self.plain, FlushDecompress::Finish);
-        done.is_ok() && decompress.total_out() == cluster as u64
+    /// Compresses `data`, filled up with zeroes to a cluster, into the packed buffer. Returns how
+    /// many bytes it takes, or `None` if that does not save anything.
+    fn pack(&mut self, data: &[u8]) -> Option<u64> {
+        let whole = data.len() == self.plain.len();
+        if let Some(len) = self.last.filter(|_| whole && self.plain == data) {
+            return len;
+        }
+        self.plain[..data.len()].copy_from_slice(data);
+        self.plain[data.len()..].fill(0);
+        let len = self.pack_plain();
+        self.last = Some(len);
+        len
+    }
+
+    fn pack_plain(&mut self) -> Option<u64> {
+        self.compress.reset();
+        let room = self.plain.len() - 1;
+        let out = &mut self.packed[..room];
+        let status = self
+            .compress
+            .compress(&self.plain, out, FlushCompress::Finish);
+        match status {
+            Ok(Status::StreamEnd) => Some(self.compress.total_out()),
+            _ => None,
+        }
+    }
+
+    /// Returns the packed buffer for reading what is to be unpacked.
+    fn packed(&mut self) -> &mut [u8] {
+        self.last = None;
+        &mut self.packed
+    }
+
+    /// Decompresses the first `len` bytes of the packed buffer to a whole cluster.
+    fn unpack(&mut self, len: usize) -> bool {
+        self.decompress.reset(false);
+        let packed = &self.packed[..len];
+        let status = self
+            .decompress
+            .decompress(packed, &mut self.plain, FlushDecompress::Finish);
+        status.is_ok() && self.decompress.total_out() == self.plain.len() as u64
     }
 }
 
@@ -72,12 +102,11 @@ impl<D: BlockDevice> Qcow2<D> {
             return Err(Errno::EINVAL.into());
         }
         self.begin_change()?;
-        let mut codec = self.codec.take().unwrap_or_default();
+        let mut codec = self.take_codec();
         let mut at = position;
         let mut result = Ok(());
-        let len = index(self.layout.cluster());
-        for cluster in data.chunks(len) {
-            result = match codec.pack(cluster, len) {
+        for cluster in data.chunks(index(self.layout.cluster())) {
+            result = match codec.pack(cluster) {
                 Some(len) => self.write_packed(at, &mut codec.packed, len),
                 None => self.write(at, Load::Bytes(cluster)),
             };
@@ -90,15 +119,22 @@ impl<D: BlockDevice> Qcow2<D> {
         result
     }
 
-    fn write_packed(&mut self, position: u64, buffer: &mut Vec<u8>, len: u64) -> Inner<()> {
+    fn take_codec(&mut self) -> Box<Codec> {
+        let cluster = self.layout.cluster();
+        self.codec
+            .take()
+            .unwrap_or_else(|| Box::new(Codec::new(cluster)))
+    }
+
+    fn write_packed(&mut self, position: u64, buffer: &mut [u8], len: u64) -> Inner<()> {
         self.slice_mut(position)?;
         let packed = self.alloc_packed(len)?;
         // The sector is filled up: nothing lies behind the youngest data.
         let end = (packed.offset + len).next_multiple_of(512) - packed.offset;
-        buffer.resize(index(end), 0);
+        buffer[index(len)..index(end)].fill(0);
         let done = self
             .prepare_replace(position, 1)
-            .and_then(|()| self.put_packed(packed, buffer));
+            .and_then(|()| self.put_packed(packed, &buffer[..index(end)]));
         if let Err(trouble) = done {
             let run = Run {
                 first: packed.offset >> self.layout.cluster_bits,
@@ -141,10 +177,11 @@ impl<D: BlockDevice> Qcow2<D> {
         within: u64,
         part: &mut [u8],
     ) -> Inner<()> {
-        let mut codec = self.codec.take().unwrap_or_default();
-        codec.packed.resize(index(packed.len), 0);
-        let read = self.file.read(packed.offset, &mut codec.packed);
-        let whole = read.is_ok() && codec.unpack(index(self.layout.cluster()));
+        let mut codec = self.take_codec();
+        let read = self
+            .file
+            .read(packed.offset, &mut codec.packed()[..index(packed.len)]);
+        let whole = read.is_ok() && codec.unpack(index(packed.len));
         if whole {
             let start = index(within);
             part.copy_from_slice(&codec.plain[start..start + part.len()]);
@@ -163,29 +200,37 @@ impl<D: BlockDevice> Qcow2<D> {
 mod tests {
     use super::Codec;
 
-    #[test]
-    fn what_is_short_is_filled_up_with_zeroes() {
-        let mut codec = Codec::default();
-        for len in [512, 4096, 512] {
-            let data = vec![0x5a; len];
-            let packed = codec.pack(&data, 4096);
-            assert_eq!(packed, Some(codec.packed.len() as u64));
-            assert!(codec.unpack(4096));
-            assert_eq!(codec.plain[..len], data);
-            assert!(codec.plain[len..].iter().all(|byte| *byte == 0));
-        }
+    /// Inflates what was packed last, and tells what it was.
+    fn packed(codec: &Codec, len: Option<u64>) -> Vec<u8> {
+        let len = usize::try_from(len.expect("it gets smaller")).expect("it fits");
+        let mut other = Codec::new(4096);
+        other.packed()[..len].copy_from_slice(&codec.packed[..len]);
+        assert!(other.unpack(len));
+        other.plain
     }
 
     #[test]
-    fn what_is_no_cluster_is_told() {
-        let packed = vec![0xee; 100];
-        let mut codec = Codec {
-            packed,
-            ..Codec::default()
-        };
-        assert!(!codec.unpack(4096));
-        assert!(codec.pack(&[1; 4096], 4096).is_some());
-        assert!(!codec.unpack(8192));
-        assert!(codec.unpack(4096));
+    fn what_was_packed_before_is_packed_alike() {
+        let mut codec = Codec::new(4096);
+        let (ones, mut twos) = ([1; 4096], [2; 4096]);
+        twos[4095] = 3;
+        for data in [&ones, &ones, &twos, &twos, &ones] {
+            let len = codec.pack(data);
+            assert_eq!(packed(&codec, len), data);
+        }
+        let len = codec.pack(&ones[..512]);
+        assert_eq!(packed(&codec, len)[512..], [0; 3584]);
+        let len = codec.pack(&ones);
+        assert_eq!(packed(&codec, len), ones);
+    }
+
+    #[test]
+    fn what_is_read_between_is_not_taken_for_what_was_packed() {
+        let mut codec = Codec::new(4096);
+        codec.pack(&[1; 4096]);
+        codec.packed()[..100].fill(0xee);
+        assert!(!codec.unpack(100));
+        let len = codec.pack(&[1; 4096]);
+        assert_eq!(packed(&codec, len), [1; 4096]);
     }
 }

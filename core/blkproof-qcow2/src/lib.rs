@@ -42,8 +42,6 @@ mod zero;
 
 mod zero_table;
 
-mod deflate;
-
 mod compress;
 
 mod status;
