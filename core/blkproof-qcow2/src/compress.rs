@@ -20,8 +20,9 @@ const WINDOW_BITS: u8 = 12;
 
 /// The compressor and the decompressor with their buffers, made when first needed.
 pub(crate) struct Codec {
-    compress: Compress,
-    decompress: Decompress,
+    /// Each is made when it is first needed: few images need both, and zlib zeroes 200 KiB for it.
+    compress: Option<Compress>,
+    decompress: Option<Decompress>,
     plain: Vec<u8>,
     packed: Vec<u8>,
     /// How many bytes the cluster in the plain buffer takes in the packed one, if it was packed
@@ -32,8 +33,8 @@ pub(crate) struct Codec {
 impl Codec {
     fn new(cluster: u64) -> Self {
         Self {
-            compress: Compress::new_with_window_bits(Compression::default(), false, WINDOW_BITS),
-            decompress: Decompress::new(false),
+            compress: None,
+            decompress: None,
             plain: vec![0; index(cluster)],
             packed: vec![0; index(2 * cluster)],
             last: None,
@@ -55,14 +56,13 @@ impl Codec {
     }
 
     fn pack_plain(&mut self) -> Option<u64> {
-        self.compress.reset();
+        let fresh = || Compress::new_with_window_bits(Compression::default(), false, WINDOW_BITS);
+        let compress = self.compress.get_or_insert_with(fresh);
+        compress.reset();
         let room = self.plain.len() - 1;
         let out = &mut self.packed[..room];
-        let status = self
-            .compress
-            .compress(&self.plain, out, FlushCompress::Finish);
-        match status {
-            Ok(Status::StreamEnd) => Some(self.compress.total_out()),
+        match compress.compress(&self.plain, out, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => Some(compress.total_out()),
             _ => None,
         }
     }
@@ -75,12 +75,13 @@ impl Codec {
 
     /// Decompresses the first `len` bytes of the packed buffer to a whole cluster.
     fn unpack(&mut self, len: usize) -> bool {
-        self.decompress.reset(false);
-        let packed = &self.packed[..len];
-        let status = self
+        let decompress = self
             .decompress
-            .decompress(packed, &mut self.plain, FlushDecompress::Finish);
-        status.is_ok() && self.decompress.total_out() == self.plain.len() as u64
+            .get_or_insert_with(|| Decompress::new(false));
+        decompress.reset(false);
+        let packed = &self.packed[..len];
+        let status = decompress.decompress(packed, &mut self.plain, FlushDecompress::Finish);
+        status.is_ok() && decompress.total_out() == self.plain.len() as u64
     }
 }
 

@@ -29,8 +29,11 @@ pub(super) fn run(args: &PathsArgs, ui: &mut Ui) -> Result<Exit, Error> {
 #[derive(Default)]
 struct Known {
     count: u64,
-    by_text: BTreeMap<String, Vec<(Option<Box<str>>, PathBuf)>>,
+    by_text: BTreeMap<String, Vec<Titled>>,
 }
+
+/// A title, if there is one, and the file that has it.
+type Titled = (Option<Box<str>>, PathBuf);
 
 impl Known {
     /// Takes in a file; returns the one that is the same scenario, if there was one. Comments are
