@@ -15,7 +15,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use corpus::{
-    CorpusArgs, CorpusCommand, ExportArgs, ImportArgs, MinimiseArgs, PathsArgs,
+    CaseArgs, CorpusArgs, CorpusCommand, ExportArgs, ImportArgs, MinimiseArgs, PathsArgs,
 };
 #[cfg(unix)]
 pub(crate) use judge_tool::{JudgeToolArgs, Only};

@@ -23,7 +23,7 @@ mod workers;
 mod progress;
 
 pub(crate) use finds::{Finds, Worth};
-pub(crate) use plan::{End, Identity, Plan};
+pub(crate) use plan::{End, Identity, Plan, case};
 pub(crate) use progress::Progress;
 pub(crate) use shard::Shard;
 pub(crate) use state::{Course, State};

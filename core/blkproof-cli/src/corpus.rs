@@ -11,9 +11,13 @@ mod minimise;
 use std::fs;
 use std::path::Path;
 
-use crate::args::{CorpusArgs, CorpusCommand};
+use blkproof::text;
+
+use crate::args::{CaseArgs, CorpusArgs, CorpusCommand, profiles};
+use crate::campaign;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::json::{self, Record};
 use crate::run::check_folder;
 use crate::save;
 use crate::ui::Ui;
@@ -25,7 +29,21 @@ pub(crate) fn run(args: &CorpusArgs, ui: &mut Ui) -> Result<Exit, Error> {
         CorpusCommand::Minimise(args) => minimise::run(args, ui),
         CorpusCommand::Import(args) => import::run(args, ui),
         CorpusCommand::Export(args) => export::run(args, ui),
+        CorpusCommand::Case(args) => case(args, ui),
     }
+}
+
+/// Prints a case of a campaign.
+fn case(args: &CaseArgs, ui: &mut Ui) -> Result<Exit, Error> {
+    let profiles = profiles(&args.profile);
+    let scenario = campaign::case(args.seed.0, args.number, &profiles);
+    let text = text::print(&scenario);
+    ui.say(text.trim_end())?;
+    ui.emit(&Record::MadeUp(json::MadeUp {
+        number: args.number,
+        scenario: &text,
+    }))?;
+    Ok(Exit::Held)
 }
 
 /// Makes the folder of `--out`.

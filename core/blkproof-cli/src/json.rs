@@ -12,7 +12,7 @@ mod log;
 
 mod shrunk;
 
-pub(crate) use corpus::{Checked, Exported, Imported, Minimised};
+pub(crate) use corpus::{Checked, Exported, Imported, MadeUp, Minimised};
 pub(crate) use failure::{Case, Failure};
 #[cfg(unix)]
 pub(crate) use judged::{Struck, ToolJudged};
@@ -56,6 +56,7 @@ pub(crate) enum Record<'a> {
     Explained(Box<Explained>),
     /// A scenario file that `corpus check` looked at.
     Checked(Checked<'a>),
+    MadeUp(MadeUp<'a>),
     /// A scenario file that `corpus minimise` weighed.
     Minimised(Minimised<'a>),
     /// An input of a fuzzer that became a scenario file.

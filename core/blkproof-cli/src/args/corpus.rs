@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::values::{BugName, ProfileName};
+use super::values::{BugName, ProfileName, Seed};
 
 #[derive(Debug, Args)]
 pub(crate) struct CorpusArgs {
@@ -36,6 +36,10 @@ pub(crate) enum CorpusCommand {
     /// Make inputs for a fuzzer of scenario files, one of each.
     #[command(after_help = EXPORT_EXAMPLE)]
     Export(ExportArgs),
+    /// Print the scenario that is a case of a campaign, which the seed, the profiles and its number
+    /// tell.
+    #[command(after_help = CASE_EXAMPLE)]
+    Case(CaseArgs),
 }
 
 const CHECK_EXAMPLE: &str = "\
@@ -53,6 +57,28 @@ Example:
 const EXPORT_EXAMPLE: &str = "\
 Example:
   blkproof corpus export corpora/regressions --out fuzz/corpus/scenario";
+
+const CASE_EXAMPLE: &str = "\
+Example:
+  blkproof corpus case --seed 124 38905 > case.blk";
+
+#[derive(Debug, Args)]
+pub(crate) struct CaseArgs {
+    /// The number of the case, from 0 on.
+    #[arg(value_name = "NUMBER")]
+    pub(crate) number: u64,
+    /// The seed of the campaign: decimal, or hexadecimal after 0x.
+    #[arg(
+        long,
+        value_name = "X",
+        default_value = "124",
+        allow_negative_numbers = true
+    )]
+    pub(crate) seed: Seed,
+    /// The profiles of the campaign, in their order [default: all].
+    #[arg(long, value_name = "P")]
+    pub(crate) profile: Vec<ProfileName>,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct PathsArgs {

@@ -57,17 +57,29 @@ pub(crate) struct Identity {
     pub(crate) end: End,
 }
 
+/// Makes up a case of the campaign of this seed, through whose profiles the cases take turns.
+pub(crate) fn case(seed: u64, number: u64, profiles: &[Profile]) -> Scenario {
+    let profile = turn(number, profiles);
+    let mut scenario = generate::case(seed, number, profile);
+    let title = format!(
+        "Case {number} of the campaign with seed {seed}, profile {}",
+        profile.name
+    );
+    scenario.title = Some(title.into());
+    scenario
+}
+
+/// Returns the profile of a case.
+fn turn(number: u64, profiles: &[Profile]) -> &Profile {
+    let count = profiles.len() as u64;
+    let index = usize::try_from(number % count).expect("below the length of a list");
+    &profiles[index]
+}
+
 impl Plan {
     /// Makes up a case.
     pub(crate) fn case(&self, number: u64) -> Scenario {
-        let profile = self.profile(number);
-        let mut scenario = generate::case(self.seed, number, profile);
-        let title = format!(
-            "Case {number} of the campaign with seed {}, profile {}",
-            self.seed, profile.name
-        );
-        scenario.title = Some(title.into());
-        scenario
+        case(self.seed, number, &self.profiles)
     }
 
     /// Returns the number of the case at a position of this share of the campaign; `None` behind
@@ -137,9 +149,7 @@ impl Plan {
     }
 
     fn profile(&self, number: u64) -> &Profile {
-        let count = self.profiles.len() as u64;
-        let index = usize::try_from(number % count).expect("below the length of a list");
-        &self.profiles[index]
+        turn(number, &self.profiles)
     }
 }
 

@@ -35,3 +35,11 @@ pub(crate) struct Exported<'a> {
     pub(crate) path: &'a str,
     pub(crate) input: &'a str,
 }
+
+/// A case of a campaign.
+#[derive(Debug, Serialize)]
+pub(crate) struct MadeUp<'a> {
+    pub(crate) number: u64,
+    /// Its text.
+    pub(crate) scenario: &'a str,
+}

@@ -221,3 +221,49 @@ fn what_cannot_be_done_is_told() {
         assert!(ran.err.contains(said), "{args:?}\n{}", ran.err);
     }
 }
+
+/// A case is told by the seed, the profiles and its number: the file of one that failed is the same.
+#[test]
+fn a_case_is_made_again_alone() {
+    let folder = Folder::new();
+    let campaign = [
+        "run",
+        "--seed",
+        "7",
+        "--profile",
+        "small",
+        "--profile",
+        "faults",
+    ];
+    let bug = [
+        "--cases",
+        "400",
+        "--failures",
+        "1",
+        "--bug",
+        "hole-is-not-marked",
+    ];
+    folder.run(&[&campaign[..], &bug].concat()).exits(1);
+    let kept = fs::read_dir(folder.path().join("blkproof-out")).unwrap();
+    let mut kept = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let name = kept.find(|name| name.ends_with(".blk") && !name.ends_with(".min.blk"));
+    let name = name.expect("the campaign kept what failed");
+    let number = name.rsplit_once("case").unwrap().1.trim_end_matches(".blk");
+    let case = [
+        "corpus",
+        "case",
+        "--seed",
+        "7",
+        "--profile",
+        "small",
+        "--profile",
+        "faults",
+    ];
+    let ran = folder.run(&[&case[..], &[number]].concat()).exits(0);
+    let file = fs::read_to_string(folder.path().join("blkproof-out").join(&name)).unwrap();
+    let steps = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with("expect "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&ran.out), steps(&file), "{name}");
+}
