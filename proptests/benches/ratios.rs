@@ -23,6 +23,8 @@ use rustix::time::{ClockId, clock_gettime};
 mod plain;
 #[path = "workload/seed.rs"]
 mod seed;
+#[path = "workload/shrunk.rs"]
+mod shrunk;
 #[path = "workload/sides.rs"]
 mod sides;
 #[path = "workload/whole.rs"]
@@ -47,6 +49,13 @@ const FIRST: &str = "first-scenario";
 
 /// What that may take, from the start of the process, in milliseconds.
 const FIRST_MAX: f64 = 10.0;
+
+/// What is said of failures that are made short.
+const SHRINKING: &str = "shrinking";
+
+/// What one may take: in runs, and in the middle of several in milliseconds.
+const RUNS_MAX: u64 = 100;
+const SHRINKING_MAX: f64 = 10.0;
 
 /// The table, which is read when it is needed: a new number needs no new build.
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ci/RATIOS.md");
@@ -140,6 +149,38 @@ fn judge_first() -> bool {
     false
 }
 
+/// Judges what it takes to make long scenarios short that fail by one bug each.
+fn judge_shrinking() -> bool {
+    let mut runner = shrunk::runner();
+    let mut failing = shrunk::failing(&mut runner);
+    assert!(failing.len() > 6, "most bugs make a long scenario fail");
+    let (mut times, mut runs) = (Vec::new(), Vec::new());
+    for case in &mut failing {
+        let mut least = Duration::MAX;
+        let mut taken = (0, 0);
+        for _ in 0..TRIES {
+            let start = used();
+            taken = case.shrink(&mut runner);
+            least = least.min(used() - start);
+        }
+        let time = least.as_secs_f64() * 1000.0;
+        println!(
+            "{SHRINKING:32} {time:8.3} ms, {} runs, to {} steps: {:?}",
+            taken.0, taken.1, case.bug
+        );
+        times.push(time);
+        runs.push(taken.0);
+    }
+    let (time, runs) = (median(times), runs.into_iter().max().unwrap_or(0));
+    let holds = time <= SHRINKING_MAX && runs <= RUNS_MAX;
+    let verdict = if holds { "ok" } else { "TOO MUCH" };
+    println!(
+        "{SHRINKING:32} {time:8.3} ms, at most {SHRINKING_MAX:4.0} ms, \
+         {runs} runs at most, of {RUNS_MAX}  {verdict}"
+    );
+    holds
+}
+
 fn main() -> ExitCode {
     let args = std::env::args().skip(1);
     let wanted: Vec<String> = args.filter(|arg| !arg.starts_with('-')).collect();
@@ -159,6 +200,7 @@ fn main() -> ExitCode {
     }
     if wanted.is_empty() {
         held &= judge_first();
+        held &= judge_shrinking();
     }
     if held {
         return ExitCode::SUCCESS;

@@ -11,6 +11,9 @@ use blkproof_engine::Engine;
 
 use crate::planted::{Bug, Planted};
 
+#[path = "../../benches/workload/shrunk.rs"]
+mod shrunk;
+
 /// A long scenario that a bug makes fail.
 struct Case {
     bug: Bug,
@@ -122,5 +125,17 @@ fn a_scenario_is_shrunk_the_same_way_each_time() {
     let mut runner = runner(false);
     for case in cases(&mut runner).into_iter().take(4) {
         assert_eq!(case.shrink(&mut runner), case.shrink(&mut runner));
+    }
+}
+
+#[test]
+fn what_fails_by_one_bug_of_the_engine_takes_a_hundred_runs_at_most() {
+    let mut runner = shrunk::runner();
+    let mut failing = shrunk::failing(&mut runner);
+    assert!(failing.len() > 6, "{} bugs", failing.len());
+    for case in &mut failing {
+        let (runs, steps) = case.shrink(&mut runner);
+        assert!(runs <= 100, "{:?}: {runs} runs", case.bug);
+        assert!(steps <= 6, "{:?}: {steps} steps", case.bug);
     }
 }
