@@ -35,6 +35,18 @@
 //! TestRunner::new(config).run(&cases(profile), |case| kept.verdict(&case, judge(&case)))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Whoever has suites of `proptest-state-machine` finds its parts again, and can have both in one
+//! file under one configuration (`ProptestConfig`, `PROPTEST_CASES`, `max_shrink_iters`):
+//!
+//! | there | here |
+//! | --- | --- |
+//! | `ReferenceStateMachine::State` and `apply` | the reference model, which is given |
+//! | `transitions`, `preconditions` | the generator: a step is legal by the model, or marked as refused |
+//! | the range of `sequential(1..20)` | `steps = [1, 19]` in a [`Profile`] |
+//! | `StateMachineTest::SystemUnderTest` | a [`Subject`](crate::Subject) |
+//! | `apply`, `check_invariants` | [`Runner::run`](crate::Runner::run), which judges behind every step |
+//! | transitions that go when it shrinks | steps, faults, disks and values, with what needs them |
 
 use std::fs;
 use std::io;
