@@ -222,7 +222,7 @@ fn what_cannot_be_done_is_told() {
     }
 }
 
-/// A case is told by the seed, the profiles and its number: the file of one that failed is the same.
+/// A case is told by the seed, the profiles and its number: one that failed is made again the same.
 #[test]
 fn a_case_is_made_again_alone() {
     let folder = Folder::new();
