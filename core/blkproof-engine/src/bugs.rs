@@ -397,7 +397,10 @@ pub const OUT_OF_SCOPE: &[(&str, &str)] = &[
         "C26",
         "this engine does not decide whether a backup may be incremental; it is told",
     ),
-    ("C29", "the NBD server"),
+    (
+        "C29",
+        "an engine has no NBD server; the one in blkproof-qemu tests its own extents",
+    ),
     (
         "C30",
         "is what QEMU does, and so does the engine: such a bitmap is the filter's own",

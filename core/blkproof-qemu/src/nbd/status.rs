@@ -27,6 +27,9 @@ impl Runs {
         let Ok(len) = u32::try_from(len) else {
             return false;
         };
+        if len == 0 {
+            return true;
+        }
         if let Some((last, known)) = self.runs.last_mut()
             && *known == flags
             && let Some(sum) = last.checked_add(len)
@@ -37,9 +40,7 @@ impl Runs {
         if self.runs.len() == self.max {
             return false;
         }
-        if len > 0 {
-            self.runs.push((len, flags));
-        }
+        self.runs.push((len, flags));
         true
     }
 
@@ -65,4 +66,41 @@ pub(crate) fn of_set(
     }
     runs.push(range.end() - position, 0);
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RUNS_MAX, of_set};
+    use blkproof_spec::ByteRange;
+
+    const DIRTY: u32 = 1;
+
+    fn runs(range: ByteRange, inner: &[ByteRange], one: bool) -> Vec<(u32, u32)> {
+        let runs = of_set(range, inner.iter().copied(), DIRTY, one);
+        runs.as_slice().to_vec()
+    }
+
+    /// QEMU once put empty runs between long ones, and once told dirty from clean the wrong way
+    /// round (C29 of the catalogue of bugs).
+    #[test]
+    fn no_run_is_empty_and_only_what_is_dirty_is_dirty() {
+        let all = ByteRange::new(512, u64::from(u32::MAX));
+        assert_eq!(runs(all, &[all], false), [(u32::MAX, DIRTY)]);
+        assert_eq!(runs(all, &[], false), [(u32::MAX, 0)]);
+        let range = ByteRange::new(0, 10);
+        let parts = [(0, 2), (2, 3), (7, 3)].map(|(start, len)| ByteRange::new(start, len));
+        assert_eq!(runs(range, &parts, false), [(5, DIRTY), (2, 0), (3, DIRTY)]);
+        assert_eq!(runs(range, &parts, true), [(5, DIRTY)]);
+        assert_eq!(runs(range, &parts[2..], true), [(7, 0)]);
+    }
+
+    #[test]
+    fn many_runs_are_told_in_part_and_in_order() {
+        let len = 4 * RUNS_MAX as u64;
+        let parts: Vec<_> = (0..len / 2).map(|n| ByteRange::new(2 * n, 1)).collect();
+        let told = runs(ByteRange::new(0, len), &parts, false);
+        assert_eq!(told.len(), RUNS_MAX);
+        let other = |(number, run): (usize, &(u32, u32))| *run == (1, u32::from(number % 2 == 0));
+        assert!(told.iter().enumerate().all(other));
+    }
 }
