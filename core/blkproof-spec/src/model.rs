@@ -71,11 +71,11 @@ pub use pattern::Difference;
 use crate::capabilities::Capabilities;
 use crate::fault::{Effect, FaultRule, Rule, Verdict};
 use crate::name::{ImageName, JobName};
-use crate::property::{answers_exact, no_crash, refusal_harmless};
+use crate::property::{answers_exact, claims_true, no_crash, refusal_harmless};
 use crate::reply::{Refusal, Reply};
 use crate::scenario::Setup;
 use crate::status::JobEnd;
-use crate::step::{Action, BitmapCommand, BitmapStep, Run, StepNumber, TransactionAction, Work};
+use crate::step::{Action, GuestOp, Run, StepNumber, Work};
 
 use bitmaps::Bitmap;
 use cleanup::Cleanup;
@@ -231,9 +231,12 @@ impl Model {
         }
         self.scope.begin(number);
         self.forget_lost_bits();
-        if self.is_unsupported(step, seen) {
+        if self.is_unsupported(step, seen)
+            || claims_true::unclaimed(&self.capabilities, step, seen.reply, out)
+        {
             return;
         }
+        let before = out.violations.len();
         self.blame(step, seen);
         if seen.reply == Reply::Cut {
             self.cut_in_midst(number, step, seen, out);
@@ -253,6 +256,7 @@ impl Model {
             self.judge_status(status, out);
         }
         self.judge_cleanup(step, seen, out);
+        claims_true::claimed(step, seen.reply, before, out);
     }
 
     /// Judges the answer, and does to the model what the step does.
@@ -366,28 +370,12 @@ impl Model {
         if seen.reply != Reply::Refused(Refusal::Unsupported) {
             return false;
         }
-        let can = &self.capabilities;
+        let lacks = self.capabilities.lacking(step).is_some();
         match step {
-            Action::Guest { op, .. } => matches!(
-                op,
-                crate::step::GuestOp::Write {
-                    compressed: true,
-                    ..
-                } | crate::step::GuestOp::Discard { .. }
-                    | crate::step::GuestOp::WriteZeroes { .. }
-            ),
-            _ if can.declines => true,
-            Action::Bitmap(command) => !can.persistent && is_persistent(command),
-            Action::Start { .. } | Action::Settle { .. } => !can.in_flight,
-            Action::Advance { .. } => !can.stepwise,
-            Action::Transaction { actions, .. } => {
-                !can.transactions || actions.iter().any(|action| may_be_unsupported(action, can))
+            Action::Guest { op, .. } => {
+                lacks || matches!(op, GuestOp::Discard { .. } | GuestOp::WriteZeroes { .. })
             }
-            Action::Resize { .. } => !can.resize,
-            Action::Restart => !can.restart,
-            Action::Kill { .. } | Action::PowerCut(_) => !can.power,
-            Action::Backup { backup, .. } => backup.compress,
-            _ => false,
+            _ => lacks || self.capabilities.declines,
         }
     }
 
@@ -456,23 +444,5 @@ impl Model {
 }
 
 /// Tells whether a bitmap command asks for a bitmap that is stored.
-fn is_persistent(step: &BitmapStep) -> bool {
-    matches!(
-        step.command,
-        BitmapCommand::Add {
-            persistent: true,
-            ..
-        }
-    )
-}
-
-fn may_be_unsupported(action: &TransactionAction, can: &Capabilities) -> bool {
-    match action {
-        TransactionAction::Abort => false,
-        TransactionAction::Bitmap(step) => !can.persistent && is_persistent(step),
-        TransactionAction::Backup(backup) => backup.compress,
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 pub(crate) mod answers_exact;
 pub(crate) mod bitmap_honest;
+pub(crate) mod claims_true;
 pub(crate) mod completed_survives;
 pub(crate) mod copy_minimal;
 pub(crate) mod deterministic;
@@ -112,6 +113,8 @@ properties! {
     ImageSound = "image-sound" in image_sound,
     /// No step panics, hangs or exceeds its bound of work without a reason.
     NoCrash = "no-crash" in no_crash,
+    /// A subject does what it claims, and nothing that it does not claim.
+    ClaimsTrue = "claims-true" in claims_true,
     /// The same scenario gives the same trace.
     Deterministic = "deterministic" in deterministic,
 }

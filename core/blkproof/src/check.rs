@@ -6,6 +6,8 @@
 
 mod campaign;
 
+mod claims;
+
 mod hush;
 
 mod isolated;

@@ -22,12 +22,15 @@ mod shapes;
 
 mod steps;
 
+mod fit;
+
 pub use choices::Choices;
+pub use fit::fit;
 pub use kind::Kind;
 pub use profile::{Profile, ProfileError};
 
 use blkproof_spec::power::Cache;
-use blkproof_spec::{Limits, Scenario, Setup, Units};
+use blkproof_spec::{Capabilities, Limits, Scenario, Setup, Units};
 
 use account::Account;
 
@@ -43,6 +46,13 @@ const FAULTED_UNITS: Units = Units(1 << 10);
 #[must_use]
 pub fn case(seed: u64, number: u64, profile: &Profile) -> Scenario {
     scenario(&mut Choices::new(seed, number), profile)
+}
+
+/// Makes up case `number` of the campaign `seed` for a subject that can do no more than `can`: see
+/// [`fit`].
+#[must_use]
+pub fn case_for(seed: u64, number: u64, profile: &Profile, can: &Capabilities) -> Scenario {
+    fit(case(seed, number, profile), can)
 }
 
 /// Makes up a scenario from a source of choices. Bytes that run out end it early.
@@ -88,7 +98,10 @@ pub fn scenario(choices: &mut Choices<'_>, profile: &Profile) -> Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::{Profile, STEPS_PER_CHOICE, case};
+    use blkproof_spec::step::Action;
+    use blkproof_spec::{Capabilities, Length};
+
+    use super::{Profile, STEPS_PER_CHOICE, case, case_for};
 
     #[test]
     fn a_case_is_addressed_by_seed_and_number() {
@@ -99,6 +112,27 @@ mod tests {
             assert_ne!(case(7, 1, profile), case(7, 2, profile));
             assert_ne!(case(7, 1, profile), case(8, 1, profile));
         }
+    }
+
+    #[test]
+    fn no_step_takes_what_a_subject_does_not_claim() {
+        let mut plain = Capabilities::MINIMAL;
+        plain.granularity = Some(Length(32 << 10));
+        let (mut left, mut backups) = (0, 0);
+        for profile in Profile::built_in() {
+            for number in 0..100 {
+                let all = case_for(3, number, profile, &Capabilities::FULL);
+                assert_eq!(all, case(3, number, profile), "whoever can do all gets all");
+                let scenario = case_for(3, number, profile, &plain);
+                for step in &scenario.steps {
+                    assert_eq!(plain.lacking(&step.action), None, "{step:?}");
+                    backups += u64::from(matches!(step.action, Action::Backup { .. }));
+                }
+                left += scenario.steps.len();
+            }
+        }
+        assert!(left > 4000, "{left} steps are left of 500 scenarios");
+        assert!(backups > 200, "{backups} backups");
     }
 
     #[test]

@@ -44,7 +44,7 @@ use search::Search;
 pub use drive::{Progress, Shrunk, identity, shrink};
 pub(crate) use hint::failing;
 pub use lost::{FewestLost, fewest_lost};
-pub(crate) use rounds::without;
+pub(crate) use rounds::{without, without_steps};
 
 /// How many candidates are handed out where nothing else is said.
 pub const CANDIDATES_MAX: u64 = 1000;

@@ -17,7 +17,8 @@ use blkproof_spec::{
 /// after whatever can go on went on. [`Action::Check`] and [`Action::Restart`] never reach a
 /// subject. A subject never panics on a scenario, whatever it says.
 pub trait Subject: fmt::Debug {
-    /// Says what it can do and what it claims.
+    /// Says what it can do and what it claims, the same each time. A step that takes a capability
+    /// which is missing ([`Capabilities::lacking`]) is answered with `refused(unsupported)`.
     fn capabilities(&self) -> Capabilities;
 
     /// Makes those images of the setup that the store does not have, with their contents, and

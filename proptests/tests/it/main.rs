@@ -4,6 +4,7 @@ mod bugs;
 mod campaign;
 mod cases;
 mod chance;
+mod claims;
 mod corpora;
 mod exhaustive;
 mod fronts;

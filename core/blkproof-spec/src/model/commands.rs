@@ -6,7 +6,7 @@ use super::images::Value;
 use super::judgement::{About, Fact, Judgement, Observation};
 use super::names::{Refusals, Resolved};
 use super::persistence::{fits_in_file, judge_refusal};
-use crate::geometry::Format;
+use crate::geometry::{Format, Geometry};
 use crate::property::{answers_exact, errors_caused};
 use crate::reply::{Refusal, Reply};
 use crate::scenario::Role;
@@ -159,9 +159,17 @@ impl Model {
             return Some(Refusal::BitmapNameTooLong);
         }
         let geometry = self.images.get(found.disk).geometry;
-        let granularity = granularity.unwrap_or(geometry.default_granularity());
+        let granularity = self.granularity(granularity, geometry);
         let fits = fits_in_file(geometry.size.0, granularity.0);
         (persistent && !fits).then_some(Refusal::BitmapTooLarge)
+    }
+
+    /// Returns the granularity that a bitmap gets, where perhaps one is `asked` for.
+    fn granularity(&self, asked: Option<Length>, geometry: Geometry) -> Length {
+        let own = self.capabilities.granularity;
+        asked
+            .or(own)
+            .unwrap_or_else(|| geometry.default_granularity())
     }
 
     /// Returns the index of a merge's source, or why it cannot be one.
@@ -200,14 +208,14 @@ impl Model {
         };
         self.drained(found.disk);
         let image = self.images.get(found.disk);
-        let (moment, size) = (image.moment, image.size());
+        let (moment, size, geometry) = (image.moment, image.size(), image.geometry);
         if let BitmapCommand::Add {
             granularity,
             persistent,
             disabled,
         } = &step.command
         {
-            let granularity = granularity.unwrap_or(image.geometry.default_granularity());
+            let granularity = self.granularity(*granularity, geometry);
             self.bitmaps.push(Bitmap {
                 owner: found.owner(),
                 name: step.name.clone(),

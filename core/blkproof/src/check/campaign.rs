@@ -4,8 +4,9 @@ use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use blkproof_spec::model::Violation;
-use blkproof_spec::{Scenario, StepNumber};
+use blkproof_spec::{Capabilities, Scenario, StepNumber};
 
+use super::claims;
 use super::judged::Judged;
 use super::kept::Kept;
 use super::rounds;
@@ -48,6 +49,8 @@ pub(super) enum What {
     Case(u64),
     /// A smaller one in its place.
     Candidate(u64),
+    /// The one that shows whether the subject has this capability.
+    Claim(&'static str),
 }
 
 /// Who judges scenarios.
@@ -58,7 +61,11 @@ pub(super) type Again<'a> = dyn FnMut(&Scenario) -> Outcome + 'a;
 
 impl Campaign {
     /// Judges everything, until something fails: then the report is returned.
-    pub(super) fn judge(&self, declines: bool, judge: &mut Judge<'_>) -> Result<Judged, String> {
+    pub(super) fn judge(
+        &self,
+        can: &Capabilities,
+        judge: &mut Judge<'_>,
+    ) -> Result<Judged, String> {
         if let Some(file) = &self.around.replay {
             return self.replay(file, judge);
         }
@@ -68,8 +75,14 @@ impl Campaign {
                 self.kept_one(kept, &file, judge, &mut judged)?;
             }
         }
+        for (name, scenario) in claims::scenarios(can) {
+            let outcome = judge(&What::Claim(name), &scenario);
+            if let Outcome::Failed(failure) = self.known.mask(outcome, judged.seen_mut()) {
+                return Err(self.tell_claim(name, scenario, &failure));
+            }
+        }
         for number in 0..self.cases {
-            let scenario = self.case(number, declines);
+            let scenario = self.case(number, can);
             self.judge_case(number, scenario, judge, &mut judged)?;
         }
         if judged.backups == 0 {
@@ -82,12 +95,19 @@ impl Campaign {
     }
 
     /// Makes up a case.
-    pub(super) fn case(&self, number: u64, declines: bool) -> Scenario {
-        if declines {
+    pub(super) fn case(&self, number: u64, can: &Capabilities) -> Scenario {
+        if can.declines {
             rounds::case(self.seed, number)
         } else {
-            generate::case(self.seed, number, &self.profile)
+            generate::case_for(self.seed, number, &self.profile, can)
         }
+    }
+
+    /// Keeps a scenario that is about a capability and failed, and tells of it.
+    fn tell_claim(&self, name: &str, scenario: Scenario, failure: &Failure) -> String {
+        let name = format!("claims-{name}");
+        let saved = self.save(&name, scenario.clone());
+        self.tell_kept(&name, scenario, failure, saved)
     }
 
     /// Judges the scenario of a file and nothing else. What is known fails too: it was asked for.
@@ -190,6 +210,7 @@ impl Campaign {
             What::File(file) => {
                 return self.tell_file(&Document::of(now.scenario.clone()), file, &failure);
             }
+            What::Claim(name) => return self.tell_claim(name, scenario, &failure),
             What::Case(number) => (number, self.name(*number)),
             What::Candidate(number) => (number, format!("{}-smaller", self.name(*number))),
         };

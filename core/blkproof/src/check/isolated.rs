@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use blkproof_spec::Scenario;
 
 use super::campaign::{Campaign, What, gone};
+use super::claims;
 use super::judged::Judged;
 use super::surroundings::CHILD;
 use super::watch::Verdict;
@@ -145,6 +146,7 @@ impl Child {
         let what = match what.split_once(' ')? {
             ("case", number) => What::Case(number.parse().ok()?),
             ("candidate", number) => What::Candidate(number.parse().ok()?),
+            ("claim", name) => What::Claim(claims::known(name)?),
             (_, file) => What::File(file.into()),
         };
         let step = self.read("step")?;
@@ -213,6 +215,7 @@ impl Notes {
         let what = match what {
             What::Case(number) => format!("case {number}"),
             What::Candidate(number) => format!("candidate {number}"),
+            What::Claim(name) => format!("claim {name}"),
             What::File(file) => format!("file {}", file.display()),
         };
         let temporary = self.folder.join("next");

@@ -11,6 +11,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
 
+use blkproof_spec::Capabilities;
+
 use super::campaign::{Campaign, What};
 use super::hush;
 use super::isolated::Notes;
@@ -102,17 +104,18 @@ where
 {
     let quiet = campaign.around.replay.is_none();
     // A subject that never says what it can do is judged by some scenario.
-    progress.begin(&What::Case(0), &campaign.case(0, true));
+    let minimal = Capabilities::MINIMAL;
+    progress.begin(&What::Case(0), &campaign.case(0, &minimal));
     let ask = || {
         let subject = progress.during(Call::Make, &mut make);
-        let declines = progress.during(Call::Capabilities, || subject.capabilities().declines);
+        let can = progress.during(Call::Capabilities, || subject.capabilities());
         progress.during(Call::Drop, || drop(subject));
-        declines
+        can
     };
     let asked = hush::during(quiet, || caught(ask));
-    let declines = asked.unwrap_or(true);
+    let can = asked.unwrap_or(minimal);
     let mut runner = Runner::new(Options::default());
-    campaign.judge(declines, &mut |what, scenario| {
+    campaign.judge(&can, &mut |what, scenario| {
         progress.begin(what, scenario);
         let judge = || watched::judge(&mut runner, scenario, &mut make, progress);
         hush::placed(hush::during(quiet, judge))

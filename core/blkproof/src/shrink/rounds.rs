@@ -114,6 +114,18 @@ pub(crate) fn without(
     edit::apply(scenario, links, None, edits.iter()).unwrap_or_default()
 }
 
+/// Returns the scenario without the steps that are to go, and without what cannot be without those.
+/// The others say nothing of their answers, which may be others now.
+pub(crate) fn without_steps(scenario: &Scenario, goes: impl Fn(&Action) -> bool) -> Scenario {
+    let links = Links::of(scenario, &[]);
+    let steps = scenario.steps.iter().enumerate();
+    let nodes = steps.filter(|(_, step)| goes(&step.action));
+    let nodes = nodes.filter_map(|(index, _)| links.step(index));
+    let mut edits = unstated(scenario, None);
+    edits.extend(nodes.map(Edit::drop));
+    edit::apply(scenario, &links, None, edits.iter()).unwrap_or_default()
+}
+
 /// Has the steps say nothing of their answers, but for the one that failed.
 fn unstated(scenario: &Scenario, failing: Option<usize>) -> Vec<Edit> {
     let steps = scenario.steps.iter().enumerate();
