@@ -237,6 +237,10 @@ pub(crate) struct RunArgs {
     /// names them.
     #[arg(long, value_name = "NAME", value_parser = BugName::parser(), hide_possible_values = true)]
     pub(crate) bug: Vec<BugName>,
+    /// Look behind the findings that this file names, one a line as reports name them, such as
+    /// `restore-exact at check`; the summary says how often each showed, and which no longer does.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) known: Vec<PathBuf>,
     /// How many threads judge cases [default: one per processor].
     #[arg(long, value_name = "J", allow_negative_numbers = true)]
     pub(crate) jobs: Option<Jobs>,

@@ -8,6 +8,8 @@
 
 mod shard;
 
+mod known;
+
 mod plan;
 
 mod done;
@@ -23,6 +25,7 @@ mod workers;
 mod progress;
 
 pub(crate) use finds::{Finds, Worth};
+pub(crate) use known::KnownFiles;
 pub(crate) use plan::{End, Identity, Plan, case};
 pub(crate) use progress::Progress;
 pub(crate) use shard::Shard;

@@ -319,6 +319,12 @@ pub(crate) struct Summary {
     /// In which ways cases failed.
     pub(crate) ways: Vec<Way>,
     pub(crate) not_judged: u64,
+    /// The cases in which nothing but known findings could be seen.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) masked: u64,
+    /// What was looked behind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) known: Vec<Known>,
     pub(crate) twice: u64,
     pub(crate) writes: u64,
     pub(crate) backups: u64,
@@ -335,6 +341,24 @@ pub(crate) struct Summary {
     pub(crate) resume: Option<String>,
     /// The exit code.
     pub(crate) exit: u8,
+}
+
+/// A known finding that a campaign looked behind.
+#[derive(Debug, Serialize)]
+pub(crate) struct Known {
+    pub(crate) finding: String,
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    /// How often it showed; 0 where it no longer does.
+    pub(crate) seen: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "this is how it is called"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The cases that failed in one way.

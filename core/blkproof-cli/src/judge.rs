@@ -1,11 +1,13 @@
 //! The built-in engine before its judge.
 
 use core::cell::Cell;
+use core::mem;
 use std::borrow::Cow;
 use std::panic;
 
 use blkproof::coverage::Coverage;
 use blkproof::device::{MemStore, Operation, Pool};
+use blkproof::known::{Known, Sightings};
 use blkproof::spec::model::{About, Fact, Violation};
 use blkproof::spec::{Property, Scenario};
 use blkproof::sweep::log::{self, Broken, Log, SweepError};
@@ -22,6 +24,8 @@ pub(crate) struct Judge {
     traced: Runner,
     bugs: Bugs,
     again: Runner,
+    known: Known,
+    sightings: Sightings,
 }
 
 /// Makes a judge of the engine with the seeded bugs of these names.
@@ -50,7 +54,33 @@ impl Judge {
             traced: Runner::with_pool(traced, &pool),
             bugs,
             again: Runner::with_pool(traced, &pool),
+            known: Known::default(),
+            sightings: Sightings::default(),
         }
+    }
+
+    /// Leaves what is known out of what is judged from now on.
+    pub(crate) fn mask(&mut self, known: Known) {
+        self.known = known;
+    }
+
+    /// Judges a scenario, if need be behind what is known, `twice` where traces are to be compared.
+    /// Returns the scenario that was judged last, with what came of it.
+    pub(crate) fn look_behind(&mut self, scenario: Scenario, twice: bool) -> (Scenario, Outcome) {
+        let known = mem::take(&mut self.known);
+        let mut sightings = mem::take(&mut self.sightings);
+        let judged = known.look_behind(scenario, &mut sightings, &mut |scenario| match twice {
+            true => self.judge_twice(scenario),
+            false => self.judge(scenario),
+        });
+        self.known = known;
+        self.sightings = sightings;
+        judged
+    }
+
+    /// Returns how often what is known was seen since the last call.
+    pub(crate) fn take_sightings(&mut self) -> Sightings {
+        mem::take(&mut self.sightings)
     }
 
     /// Begins to count what scenarios reach; of one that is judged twice, the first run counts.
@@ -68,7 +98,8 @@ impl Judge {
 
     /// Judges a scenario.
     pub(crate) fn judge(&mut self, scenario: &Scenario) -> Outcome {
-        run(&mut self.once, self.bugs, scenario)
+        let outcome = run(&mut self.once, self.bugs, scenario);
+        self.known.mask(outcome, &mut self.sightings)
     }
 
     /// Cuts the power at every operation of a scenario; `each` is told of each state that does not

@@ -33,6 +33,9 @@ use blkproof_spec::{Property, Scenario};
 use crate::outcome::{Failure, Finding, NotJudged, Outcome};
 use crate::shrink::{failing, links::Links, without};
 
+/// How often a scenario is judged once more, behind a known finding.
+const BEHIND_MAX: u32 = 8;
+
 /// The longest file that is read, in bytes.
 const BYTES_MAX: u64 = 1 << 20;
 
@@ -211,6 +214,36 @@ impl Known {
                 && known.kind.as_deref().is_none_or(|known| known == kind)
                 && known.part.as_deref().is_none_or(|part| said.contains(part))
         })
+    }
+
+    /// Has `judge` judge a scenario; where nothing but known findings shows, once more behind those
+    /// ([`behind`]), a few times. Returns the scenario that was judged last with what came of it:
+    /// its failure has nothing that is known.
+    pub fn look_behind(
+        &self,
+        mut scenario: Scenario,
+        sightings: &mut Sightings,
+        judge: &mut dyn FnMut(&Scenario) -> Outcome,
+    ) -> (Scenario, Outcome) {
+        let mut times = 0;
+        loop {
+            let outcome = judge(&scenario);
+            if self.findings.is_empty() {
+                return (scenario, outcome);
+            }
+            let further = match &outcome {
+                Outcome::Failed(failure) if times < BEHIND_MAX => behind(&scenario, failure),
+                _ => None,
+            };
+            let outcome = self.mask(outcome, sightings);
+            match further {
+                Some(further) if matches!(outcome, Outcome::NotJudged(NotJudged::Known, _)) => {
+                    scenario = further;
+                    times += 1;
+                }
+                _ => return (scenario, outcome),
+            }
+        }
     }
 
     /// Takes what is known out of an outcome, and counts it. A failure of which nothing is left

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::path::{Path, PathBuf};
 
 use blkproof::generate::{self, Profile};
 use blkproof_engine::Bugs;
@@ -9,6 +10,7 @@ use blkproof_spec::Scenario;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::known::KnownFiles;
 use super::shard::Shard;
 use crate::args::{BugName, ProfileName};
 
@@ -26,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) shard: Shard,
     /// The seeded bugs that are on.
     pub(crate) bugs: Vec<BugName>,
+    /// What it looks behind.
+    pub(crate) known: KnownFiles,
     pub(crate) end: End,
     /// Whether it is counted what the cases reach.
     pub(crate) stats: bool,
@@ -52,6 +56,10 @@ pub(crate) struct Identity {
     profiles_digest: String,
     pub(crate) shard: Shard,
     pub(crate) bugs: Vec<BugName>,
+    /// The files of known findings, as they were given.
+    pub(crate) known: Vec<PathBuf>,
+    /// The digest of what they say.
+    known_digest: String,
     pub(crate) stats: bool,
     /// What ends it: the one thing that may change on the way.
     pub(crate) end: End,
@@ -133,16 +141,16 @@ impl Plan {
 
     /// Returns what tells this campaign from others.
     pub(crate) fn identity(&self) -> Identity {
-        let mut hasher = Sha256::new();
-        for profile in &self.profiles {
-            hasher.update(format!("{profile:?}\n"));
-        }
+        let profiles = self.profiles.iter();
+        let known = self.known.known().findings().iter();
         Identity {
             seed: self.seed,
             profiles: self.given.clone(),
-            profiles_digest: blkproof::sha256_hex(&hasher.finalize().into()),
+            profiles_digest: digest(profiles.map(|profile| format!("{profile:?}"))),
             shard: self.shard,
             bugs: self.bugs.clone(),
+            known: self.known.paths().map(Path::to_owned).collect(),
+            known_digest: digest(known.map(ToString::to_string)),
             stats: self.stats,
             end: self.end,
         }
@@ -151,6 +159,16 @@ impl Plan {
     fn profile(&self, number: u64) -> &Profile {
         turn(number, &self.profiles)
     }
+}
+
+/// Returns the digest of some lines.
+fn digest(lines: impl Iterator<Item = String>) -> String {
+    let mut hasher = Sha256::new();
+    for line in lines {
+        hasher.update(line);
+        hasher.update("\n");
+    }
+    blkproof::sha256_hex(&hasher.finalize().into())
 }
 
 impl Identity {
@@ -188,6 +206,8 @@ impl Identity {
             differs("shard", &self.shard, &asked.shard)
         } else if self.bugs != asked.bugs {
             differs("seeded bug", &bugs(&self.bugs), &bugs(&asked.bugs))
+        } else if self.known_digest != asked.known_digest {
+            Some("what it knows already (--known) was something else".to_owned())
         } else if self.stats != asked.stats {
             let said = if self.stats { "with" } else { "without" };
             Some(format!("it began {said} --stats"))
@@ -204,7 +224,7 @@ mod tests {
     use blkproof::generate::Profile;
     use blkproof::text;
 
-    use super::{End, Plan, Shard};
+    use super::{End, KnownFiles, Plan, Shard};
 
     fn plan(end: End, shard: &str) -> Plan {
         Plan {
@@ -213,6 +233,7 @@ mod tests {
             given: Vec::new(),
             shard: shard.parse().unwrap(),
             bugs: Vec::new(),
+            known: KnownFiles::default(),
             end,
             stats: false,
         }

@@ -3,7 +3,8 @@
 mod written;
 
 use blkproof::coverage::Coverage;
-use blkproof::{Counts, Outcome};
+use blkproof::known::{Known, Sightings};
+use blkproof::{Counts, NotJudged, Outcome};
 use blkproof_spec::step::{GuestOp, TransactionAction};
 use blkproof_spec::{Action, Scenario};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ pub(crate) struct Totals {
     pub(crate) cases: u64,
     pub(crate) failed: u64,
     pub(crate) not_judged: u64,
+    /// The cases in which nothing but known findings could be seen.
+    pub(crate) masked: u64,
     pub(crate) twice: u64,
     pub(crate) steps: u64,
     pub(crate) writes: u64,
@@ -26,6 +29,8 @@ pub(crate) struct Totals {
     pub(crate) faults_matched: u64,
     pub(crate) faults_fired: u64,
     pub(crate) faults_idle: u64,
+    /// How often each known finding showed, by its position in the list.
+    pub(crate) sightings: Vec<u64>,
     /// What was reached, where that is counted.
     #[serde(with = "written::coverage")]
     pub(crate) coverage: Option<Coverage>,
@@ -41,6 +46,7 @@ impl Totals {
         match outcome {
             Outcome::Held(_) => (),
             Outcome::Failed(_) => self.failed += 1,
+            Outcome::NotJudged(NotJudged::Known, _) => self.masked += 1,
             Outcome::NotJudged(..) => self.not_judged += 1,
         }
         let counts = outcome.counts();
@@ -52,12 +58,28 @@ impl Totals {
         self.mix(&digest(number, outcome));
     }
 
+    /// Adds how often known findings showed.
+    pub(crate) fn see(&mut self, sightings: &Sightings, known: &Known) {
+        let positions = 0..known.findings().len();
+        self.sight(positions.map(|position| sightings.of(position)));
+    }
+
+    fn sight(&mut self, counts: impl ExactSizeIterator<Item = u64>) {
+        if self.sightings.len() < counts.len() {
+            self.sightings.resize(counts.len(), 0);
+        }
+        for (own, count) in self.sightings.iter_mut().zip(counts) {
+            *own += count;
+        }
+    }
+
     /// Adds what was done elsewhere.
     pub(crate) fn merge(&mut self, other: &Self) {
         let Self {
             cases,
             failed,
             not_judged,
+            masked,
             twice,
             steps,
             writes,
@@ -68,12 +90,14 @@ impl Totals {
             faults_matched,
             faults_fired,
             faults_idle,
+            sightings,
             coverage,
             digest,
         } = other;
         self.cases += cases;
         self.failed += failed;
         self.not_judged += not_judged;
+        self.masked += masked;
         self.twice += twice;
         self.steps += steps;
         self.writes += writes;
@@ -84,6 +108,7 @@ impl Totals {
         self.faults_matched += faults_matched;
         self.faults_fired += faults_fired;
         self.faults_idle += faults_idle;
+        self.sight(sightings.iter().copied());
         if let Some(coverage) = coverage {
             self.coverage.get_or_insert_default().merge(coverage);
         }

@@ -144,14 +144,10 @@ fn work(shared: &Shared<'_>, sender: &SyncSender<Batch>) {
     if shared.plan.stats {
         judge.cover();
     }
+    judge.mask(shared.plan.known.known().clone());
     while let Some((position, number)) = shared.claim() {
-        let scenario = shared.plan.case(number);
         let twice = Plan::is_twice(number);
-        let outcome = if twice {
-            judge.judge_twice(&scenario)
-        } else {
-            judge.judge(&scenario)
-        };
+        let (scenario, outcome) = judge.look_behind(shared.plan.case(number), twice);
         batch.positions.push(position);
         batch.totals.add(number, &scenario, &outcome, twice);
         if let Outcome::Failed(failure) = outcome {
@@ -164,11 +160,17 @@ fn work(shared: &Shared<'_>, sender: &SyncSender<Batch>) {
         let full = batch.positions.len() >= BATCH.0 || start.elapsed() >= BATCH.1;
         if full || batch.found.is_some() {
             batch.totals.coverage = judge.take_coverage();
+            batch
+                .totals
+                .see(&judge.take_sightings(), shared.plan.known.known());
             // The receiver outlives the threads.
             let _ = sender.send(mem::take(&mut batch));
             start = Instant::now();
         }
     }
     batch.totals.coverage = judge.take_coverage();
+    batch
+        .totals
+        .see(&judge.take_sightings(), shared.plan.known.known());
     let _ = sender.send(batch);
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use indicatif::HumanCount;
 
 use crate::args::{self, ProfileName, RunArgs, Seconds, Seed};
-use crate::campaign::{Course, End, Identity, Plan, State};
+use crate::campaign::{Course, End, Identity, KnownFiles, Plan, State};
 use crate::error::{Error, Refused};
 use crate::ui::Ui;
 
@@ -80,6 +80,10 @@ fn plan(args: &RunArgs, earlier: Option<(&Identity, &Path)>) -> Result<Plan, Err
         Some(campaign) if args.bug.is_empty() => campaign.bugs.clone(),
         _ => args.bug.clone(),
     };
+    let known = match campaign {
+        Some(campaign) if args.known.is_empty() => &campaign.known,
+        _ => &args.known,
+    };
     let seed = campaign.map(|campaign| Seed(campaign.seed));
     let shard = campaign.map(|campaign| campaign.shard);
     Ok(Plan {
@@ -88,6 +92,7 @@ fn plan(args: &RunArgs, earlier: Option<(&Identity, &Path)>) -> Result<Plan, Err
         given: names(&given),
         shard: args.shard.or(shard).unwrap_or_default(),
         bugs,
+        known: KnownFiles::load(known)?,
         end: said
             .or(campaign.map(|campaign| campaign.end))
             .unwrap_or(End::After(Seconds::default().0)),

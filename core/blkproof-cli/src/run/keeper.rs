@@ -44,11 +44,13 @@ struct Told {
 impl<'a> Keeper<'a> {
     /// Returns a keeper that writes to the folder `out`.
     pub(super) fn new(plan: &'a Plan, out: &'a Path, interrupt: Interrupt) -> Self {
+        let mut judge = Judge::with_bugs(plan.bugs());
+        judge.mask(plan.known.known().clone());
         Self {
             plan,
             out,
             interrupt,
-            judge: Judge::with_bugs(plan.bugs()),
+            judge,
             reports: 0,
         }
     }

@@ -70,6 +70,10 @@ impl Summary<'_> {
         for bug in &self.plan.bugs {
             args.extend(["--bug", bug.0.name()]);
         }
+        let known: Vec<_> = self.plan.known.paths().map(Path::to_string_lossy).collect();
+        for file in &known {
+            args.extend(["--known", file]);
+        }
         done.is_whole().then(|| ui.command(args))
     }
 
@@ -111,6 +115,7 @@ impl Summary<'_> {
                 format_args!("{} {why}", HumanCount(totals.not_judged)),
             )?;
         }
+        self.known(ui)?;
         line(ui, "steps", HumanCount(totals.steps))?;
         line(ui, "guest writes", HumanCount(totals.writes))?;
         line(ui, "backups", HumanCount(totals.backups))?;
@@ -130,6 +135,54 @@ impl Summary<'_> {
         let twice = format_args!("{} cases, their traces compared", HumanCount(totals.twice));
         line(ui, "run twice", twice)?;
         line(ui, "digest", totals.digest())
+    }
+
+    /// How often what is known showed; what no longer does has a line that can go.
+    fn known(&self, ui: &mut Ui) -> Result<(), Error> {
+        let totals = &self.watched.course.totals;
+        let known = self.record_known();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let cases = HumanCount(totals.masked);
+        line(
+            ui,
+            "known findings",
+            format_args!("nothing else could be seen in {cases} cases"),
+        )?;
+        for json::Known {
+            finding,
+            file,
+            line,
+            seen,
+        } in known
+        {
+            match seen {
+                0 => ui.say(format_args!(
+                    "    {finding}: {}, {file}:{line} can go",
+                    "no longer shows".yellow()
+                ))?,
+                1 => ui.say(format_args!("    {finding}: seen once"))?,
+                _ => ui.say(format_args!(
+                    "    {finding}: seen {} times",
+                    HumanCount(seen)
+                ))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn record_known(&self) -> Vec<json::Known> {
+        let sightings = &self.watched.course.totals.sightings;
+        let findings = self.plan.known.findings().enumerate();
+        findings
+            .map(|(position, (finding, file))| json::Known {
+                finding: finding.to_string(),
+                file: file.display().to_string(),
+                line: finding.line,
+                seen: sightings.get(position).copied().unwrap_or_default(),
+            })
+            .collect()
     }
 
     /// In which ways cases failed, and where the first of each lies.
@@ -188,6 +241,8 @@ impl Summary<'_> {
             failed: totals.failed,
             ways: self.record_ways(),
             not_judged: totals.not_judged,
+            masked: totals.masked,
+            known: self.record_known(),
             twice: totals.twice,
             writes: totals.writes,
             backups: totals.backups,

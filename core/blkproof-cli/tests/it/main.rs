@@ -20,6 +20,7 @@ mod replay;
 
 mod full;
 mod interrupt;
+mod known;
 mod power;
 
 mod log;

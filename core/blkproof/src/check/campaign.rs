@@ -14,8 +14,8 @@ use super::surroundings::Surroundings;
 use super::watched::{Call, Now};
 use crate::corpus::{self, CorpusError};
 use crate::generate::{self, Profile};
-use crate::known::{self, Known, Sightings};
-use crate::outcome::{Counts, Failure, Finding, Moment, NotJudged, Outcome};
+use crate::known::{Known, Sightings};
+use crate::outcome::{Counts, Failure, Finding, Moment, Outcome};
 use crate::report::Report;
 use crate::shrink::{identity, shrink};
 use crate::text::Document;
@@ -25,9 +25,6 @@ const CANDIDATES_MAX: u64 = 2000;
 
 /// How many of them, where each takes a process of its own.
 const PROCESSES_MAX: u64 = 120;
-
-/// How often a scenario is judged once more, behind a known finding.
-const BEHIND_MAX: u32 = 8;
 
 /// What a check judges.
 #[derive(Clone, Debug)]
@@ -142,30 +139,24 @@ impl Campaign {
     fn judge_case(
         &self,
         number: u64,
-        mut scenario: Scenario,
+        scenario: Scenario,
         judge: &mut Judge<'_>,
         judged: &mut Judged,
     ) -> Result<(), String> {
         judged.cases += 1;
-        for _ in 0..=BEHIND_MAX {
-            let outcome = judge(&What::Case(number), &scenario);
-            judged.backups += outcome.counts().backups;
-            let known = match &outcome {
-                Outcome::Failed(failure) => known::behind(&scenario, failure),
-                _ => None,
-            };
-            match self.known.mask(outcome, judged.seen_mut()) {
-                Outcome::Failed(failure) => {
-                    return Err(self.tell(number, &scenario, &failure, judge));
-                }
-                Outcome::NotJudged(NotJudged::Known, _) => match known {
-                    Some(behind) => scenario = behind,
-                    None => break,
-                },
-                _ => break,
-            }
+        let mut backups = 0;
+        let mut one = |scenario: &Scenario| {
+            let outcome = judge(&What::Case(number), scenario);
+            backups += outcome.counts().backups;
+            outcome
+        };
+        let seen = judged.seen_mut();
+        let (scenario, outcome) = self.known.look_behind(scenario, seen, &mut one);
+        judged.backups += backups;
+        match outcome {
+            Outcome::Failed(failure) => Err(self.tell(number, &scenario, &failure, judge)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Keeps a case that failed, shrinks it, and tells of what is left.

@@ -5,7 +5,7 @@ use blkproof::coverage::Coverage;
 use blkproof::{Counts, Outcome};
 
 use super::{Course, State};
-use crate::campaign::{End, Plan};
+use crate::campaign::{End, KnownFiles, Plan};
 use crate::error::{Error, Refused};
 
 fn plan() -> Plan {
@@ -15,6 +15,7 @@ fn plan() -> Plan {
         given: vec!["faults".to_owned()],
         shard: "2/3".parse().unwrap(),
         bugs: vec!["undo-forward".to_owned().try_into().unwrap()],
+        known: KnownFiles::default(),
         end: End::Cases(1000),
         stats: true,
     }

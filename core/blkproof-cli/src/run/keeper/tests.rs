@@ -6,7 +6,7 @@ use blkproof::{Counts, Failure, Finding, Moment, Outcome};
 
 use super::{Keeper, REPORTS_MAX};
 use crate::args;
-use crate::campaign::{End, Found, Plan, Worth};
+use crate::campaign::{End, Found, KnownFiles, Plan, Worth};
 use crate::interrupt::Interrupt;
 use crate::judge::Judge;
 use crate::ui::Ui;
@@ -18,6 +18,7 @@ pub(super) fn plan() -> Plan {
         given: vec!["small".to_owned()],
         shard: "1/1".parse().unwrap(),
         bugs: Vec::new(),
+        known: KnownFiles::default(),
         end: End::Cases(1000),
         stats: false,
     }
