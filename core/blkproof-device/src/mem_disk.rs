@@ -328,6 +328,7 @@ impl BlockDevice for MemDisk {
     }
 
     fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
+        parcel.set_home(&self.pool);
         let mut zeroes = 0;
         self.each_piece(range, |found| match found {
             Ok((page, within)) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use blkproof_spec::ByteRange;
 
-use crate::pool::{PAGE_BYTES, Page};
+use crate::pool::{PAGE_BYTES, Page, Pool};
 use crate::visible::{PagePart, Piece};
 
 /// Bytes that were read: pages shared with the disk that they were read from, zeroes, and bytes of
@@ -18,14 +18,18 @@ pub struct Parcel {
     /// What the parts that are bytes hold; behind `used`, anything.
     bytes: Vec<u8>,
     used: usize,
+    /// Where pages go that nobody else holds when the parcel gives them up.
+    home: Option<Pool>,
 }
 
+#[derive(Clone)]
 struct Part {
     /// Where it ends within the parcel.
     end: u64,
     kind: Kind,
 }
 
+#[derive(Clone)]
 enum Kind {
     Zeroes,
     /// A page, from this byte on.
@@ -55,8 +59,17 @@ impl Parcel {
 
     /// Gives up what it holds, and keeps its memory.
     pub fn clear(&mut self) {
-        self.parts.clear();
         self.used = 0;
+        let Some(home) = &self.home else {
+            self.parts.clear();
+            return;
+        };
+        let mut stock = home.lock();
+        for part in self.parts.drain(..) {
+            if let Kind::Page(page, _) = part.kind {
+                stock.keep_page(page);
+            }
+        }
     }
 
     /// Adds zeroes.
@@ -73,6 +86,11 @@ impl Parcel {
         }
         self.add(len as u64, Kind::Bytes(start));
         &mut self.bytes[start..self.used]
+    }
+
+    /// Says where pages came from, and can go back to.
+    pub(crate) fn set_home(&mut self, pool: &Pool) {
+        self.home.get_or_insert_with(|| pool.clone());
     }
 
     /// Adds `len` bytes of a page.
@@ -124,6 +142,18 @@ impl Parcel {
                 Kind::Bytes(first) => Piece::Bytes(&self.bytes[*first..][..len]),
             });
             start = part.end;
+        }
+    }
+}
+
+impl Clone for Parcel {
+    /// Copies what it holds; pages stay shared.
+    fn clone(&self) -> Self {
+        Self {
+            parts: self.parts.clone(),
+            bytes: self.bytes[..self.used].to_vec(),
+            used: self.used,
+            home: self.home.clone(),
         }
     }
 }

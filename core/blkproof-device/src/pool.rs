@@ -7,6 +7,8 @@
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use blkproof_spec::Length;
+
 use crate::mem_disk::Extent;
 
 /// The size of a page in bytes.
@@ -15,8 +17,8 @@ pub const PAGE: u64 = 4096;
 /// The size of a page as an index into memory.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
-/// How many pages a pool keeps at most: 8 MiB, which most scenarios get along with. What a large
-/// one took beyond that goes back, so that a campaign does not hold it for good.
+/// How many pages a pool keeps at most where nothing is said: 8 MiB, which most scenarios get along
+/// with. What a large one took beyond that goes back, so that a campaign does not hold it for good.
 const KEPT_PAGES: usize = 2048;
 
 /// How many extents a pool keeps at most: as many as the pages it keeps can need when they lie
@@ -27,21 +29,42 @@ const KEPT_EXTENTS: usize = 2048;
 pub(crate) type Page = [u8; PAGE_BYTES];
 
 /// A stock of pages for memory disks. Clones share the stock.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Pool(Arc<Mutex<Stock>>);
 
 /// What lies in a pool. Everything here is owned by nobody else.
-#[derive(Default)]
 pub(crate) struct Stock {
     pages: Vec<Arc<Page>>,
+    pages_max: usize,
     extents: Vec<Arc<Extent>>,
 }
 
+impl Default for Pool {
+    fn default() -> Self {
+        Self::with_pages(KEPT_PAGES)
+    }
+}
+
 impl Pool {
-    /// Makes an empty pool.
+    /// Makes an empty pool, which keeps some megabytes of what is given back to it.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes an empty pool that keeps so many bytes of what is given back to it, for a disk that
+    /// goes through a lot of memory again and again.
+    #[must_use]
+    pub fn keeping(bytes: Length) -> Self {
+        Self::with_pages(usize::try_from(bytes.0 / PAGE).unwrap_or(usize::MAX))
+    }
+
+    fn with_pages(pages_max: usize) -> Self {
+        Self(Arc::new(Mutex::new(Stock {
+            pages: Vec::new(),
+            pages_max,
+            extents: Vec::new(),
+        })))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Stock> {
@@ -84,7 +107,7 @@ impl Stock {
 
     /// Takes back a page, unless somebody else still holds it.
     pub(crate) fn keep_page(&mut self, page: Arc<Page>) {
-        if self.pages.len() < KEPT_PAGES && Arc::strong_count(&page) == 1 {
+        if self.pages.len() < self.pages_max && Arc::strong_count(&page) == 1 {
             self.pages.push(page);
         }
     }

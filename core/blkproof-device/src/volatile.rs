@@ -82,12 +82,11 @@ impl<D: BlockDevice + ?Sized> Cached<'_, D> {
     ) -> IoResult<u64> {
         self.check()?;
         let number = self.begin(what);
-        let mark = self.cache.begin(self.disk, number, kind, range, data)?;
+        let mark = self.cache.begin(self.disk, number, kind, range)?;
         match act(self.disk) {
-            Ok(()) => self.cache.commit(self.disk, mark),
+            Ok(()) => self.cache.commit(self.disk, mark, data)?,
             Err(error) => {
-                // Any part of it may have been applied: it stays, as it may reach the medium.
-                self.cache.commit(self.disk, mark);
+                self.cache.commit_failed(self.disk, mark, data);
                 return Err(error);
             }
         }

@@ -1,4 +1,7 @@
 //! The log of a volatile cache: each pending operation with what it put down and what stood there.
+//!
+//! Whole pages are not copied: the log takes those of the disk, before an operation and behind it,
+//! and the disk splits off a shared page when it is written the next time.
 
 use core::ops::Range;
 
@@ -6,21 +9,20 @@ use blkproof_spec::{ByteRange, ImageName, IoType, Length, Offset};
 
 use super::{Fate, Pending};
 use crate::block_device::{BlockDevice, Durability, IoResult, StatusKind};
+use crate::parcel::{Load, Parcel};
+use crate::pool::PAGE;
 use crate::range_set::RangeSet;
-
-/// How many bytes are looked at at a time where what stands there is saved.
-const CHUNK: u64 = 1 << 18;
 
 /// The operations of one device since its last flush.
 #[derive(Clone)]
 pub(crate) struct Volatile {
     image: ImageName,
     entries: Vec<Entry>,
-    /// What the entries put down and what stood there, all in one piece of memory that is used
-    /// again after each flush.
-    bytes: Vec<u8>,
-    /// What stood where entries changed something and was not zero.
-    saved: Vec<(ByteRange, usize)>,
+    /// What the entries put down and what stood there; its memory is used again after each flush.
+    bytes: Parcel,
+    /// What stood where entries changed something and was not zero: which bytes, and where among
+    /// the log's they begin.
+    saved: Vec<(ByteRange, u64)>,
 }
 
 /// One operation.
@@ -29,8 +31,8 @@ struct Entry {
     pending: Pending,
     /// It is durable, though older ones may not be.
     durable: bool,
-    /// Where its data lies in the log's bytes.
-    data: Range<usize>,
+    /// Where its data begins among the log's bytes.
+    data: u64,
     /// What of the log's saved runs stood there before it.
     saved: Range<usize>,
     size_before: u64,
@@ -46,7 +48,7 @@ impl Volatile {
         Self {
             image,
             entries: Vec::new(),
-            bytes: Vec::new(),
+            bytes: Parcel::new(),
             saved: Vec::new(),
         }
     }
@@ -62,13 +64,10 @@ impl Volatile {
         number: u64,
         kind: Option<IoType>,
         range: ByteRange,
-        data: &[u8],
     ) -> IoResult<Mark> {
         let size = disk.size().0;
         let first = self.saved.len();
         self.save(disk, range.intersect(ByteRange::new(0, size)))?;
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(data);
         self.entries.push(Entry {
             pending: Pending {
                 number,
@@ -76,7 +75,7 @@ impl Volatile {
                 range,
             },
             durable: false,
-            data: start..self.bytes.len(),
+            data: self.bytes.len(),
             saved: first..self.saved.len(),
             size_before: size,
             size_after: size,
@@ -84,9 +83,48 @@ impl Volatile {
         Ok(Mark(self.entries.len() - 1))
     }
 
-    /// Takes in that an operation was carried out.
-    pub(crate) fn commit<D: BlockDevice + ?Sized>(&mut self, disk: &D, mark: Mark) {
+    /// Takes in that an operation was carried out, and wrote `data`.
+    pub(crate) fn commit<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &mut D,
+        mark: Mark,
+        data: &[u8],
+    ) -> IoResult<()> {
+        let start = self.entries[mark.0].pending.range.start;
+        let range = ByteRange::new(start, data.len() as u64);
+        let whole = range.inward(PAGE);
         self.entries[mark.0].size_after = disk.size().0;
+        self.entries[mark.0].data = self.bytes.len();
+        if whole.is_empty() {
+            self.add_bytes(data);
+            return Ok(());
+        }
+        self.add_bytes(&data[..index(whole.start - start)]);
+        let shared = disk.read_parcel(whole, &mut self.bytes);
+        if shared.is_err() {
+            self.entries[mark.0].data = self.bytes.len();
+            self.add_bytes(data);
+            return shared;
+        }
+        self.add_bytes(&data[index(whole.end() - start)..]);
+        Ok(())
+    }
+
+    /// Takes in that an operation failed that was to write `data`. Any part of it may have been
+    /// applied: it stays, as it may reach the medium.
+    pub(crate) fn commit_failed<D: BlockDevice + ?Sized>(
+        &mut self,
+        disk: &D,
+        mark: Mark,
+        data: &[u8],
+    ) {
+        self.entries[mark.0].size_after = disk.size().0;
+        self.entries[mark.0].data = self.bytes.len();
+        self.add_bytes(data);
+    }
+
+    fn add_bytes(&mut self, data: &[u8]) {
+        self.bytes.add_room(data.len()).copy_from_slice(data);
     }
 
     /// Takes in that one operation is durable by itself.
@@ -99,7 +137,7 @@ impl Volatile {
 
     /// Returns how many bytes it holds of what operations put down and of what stood there.
     pub(crate) fn held(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.len()
     }
 
     /// Takes in that everything is durable.
@@ -144,16 +182,21 @@ impl Volatile {
     }
 
     fn save_data<D: BlockDevice + ?Sized>(&mut self, disk: &mut D, run: ByteRange) -> IoResult<()> {
-        let mut position = run.start;
-        while position < run.end() {
-            let piece = ByteRange::new(position, (run.end() - position).min(CHUNK));
-            let start = self.bytes.len();
-            self.bytes.resize(start + index(piece.len), 0);
-            disk.read_at(Offset(piece.start), &mut self.bytes[start..])?;
-            self.saved.push((piece, start));
-            position = piece.end();
+        let whole = run.inward(PAGE);
+        self.saved.push((run, self.bytes.len()));
+        if whole.is_empty() {
+            return self.read(disk, run);
         }
-        Ok(())
+        self.read(disk, ByteRange::between(run.start, whole.start))?;
+        disk.read_parcel(whole, &mut self.bytes)?;
+        self.read(disk, ByteRange::between(whole.end(), run.end()))
+    }
+
+    /// Copies what stands on the disk: of a page that only a part is of interest of, nobody holds
+    /// the whole.
+    fn read<D: BlockDevice + ?Sized>(&mut self, disk: &mut D, range: ByteRange) -> IoResult<()> {
+        let room = self.bytes.add_room(index(range.len));
+        disk.read_at(Offset(range.start), room)
     }
 
     /// Puts everything back as it was when all before the log was durable, and then lets happen
@@ -205,8 +248,8 @@ impl Volatile {
         let inside = range.intersect(ByteRange::new(0, entry.size_before));
         disk.write_zeroes(inside, true)?;
         for (run, start) in &self.saved[entry.saved.clone()] {
-            let bytes = &self.bytes[*start..*start + index(run.len)];
-            disk.write_at(Offset(run.start), bytes, Durability::Later)?;
+            let saved = Load::Parcel(&self.bytes, ByteRange::new(*start, run.len));
+            disk.write_load(Offset(run.start), saved, Durability::Later)?;
         }
         Ok(())
     }
@@ -251,10 +294,9 @@ impl Volatile {
         }
         match entry.pending.kind {
             Some(IoType::Write) => {
-                let from = index(part.start - entry.pending.range.start);
-                let data = &self.bytes[entry.data.clone()];
-                let data = &data[from..from + index(part.len)];
-                disk.write_at(Offset(part.start), data, Durability::Later)
+                let from = entry.data + (part.start - entry.pending.range.start);
+                let data = Load::Parcel(&self.bytes, ByteRange::new(from, part.len));
+                disk.write_load(Offset(part.start), data, Durability::Later)
             }
             Some(IoType::Discard) => disk.discard(part),
             Some(_) => disk.write_zeroes(part, true),

@@ -580,6 +580,9 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0..SECTORS - 8, 1..8_u64, prop::bool::weighted(0.1))
             .prop_map(|(sector, count, fua)| Op::Write(sector, count, fua)),
+        // Whole pages, which are shared and not copied, and parts beside them.
+        2 => (0..8_u64, 8..24_u64, prop::bool::weighted(0.1))
+            .prop_map(|(sector, count, fua)| Op::Write(sector, count, fua)),
         1 => (0..SECTORS - 8, 1..8_u64).prop_map(|(sector, count)| Op::Zeroes(sector, count)),
         1 => Just(Op::Flush),
     ]
@@ -590,7 +593,7 @@ proptest! {
     /// simple policies are what a naive account of them says.
     #[test]
     fn every_cut_is_legal(
-        ops in prop::collection::vec(op(), 0..12),
+        ops in prop::collection::vec(op(), 0..16),
         lost in lost(),
         torn in prop::option::of((kept(), prop::bool::ANY)),
         ordered in prop::bool::ANY,

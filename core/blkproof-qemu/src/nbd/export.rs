@@ -73,7 +73,13 @@ impl Export {
         read_only: bool,
         rules: &[FaultRule],
     ) -> Result<Self, StoreError> {
-        let mut store = MemStore::new(&Pool::new());
+        // What a full cache gives up is what it takes next.
+        let pool = if cached {
+            Pool::keeping(Length(CACHE_MAX))
+        } else {
+            Pool::new()
+        };
+        let mut store = MemStore::new(&pool);
         store.set_caching(cached);
         for layer in [Layer::File, Layer::Format] {
             let image = name.clone();
