@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+#[path = "workload/idle.rs"]
+mod idle;
 #[path = "workload/plain.rs"]
 mod plain;
 #[path = "workload/seed.rs"]

@@ -57,7 +57,8 @@
 //!
 //! [`Blocking::new`] polls where it is, without a thread and without a clock, and runs are the same
 //! each time. A future that waits for something else than a disk needs the runtime that brings it
-//! about: [`Blocking::on`] takes it. For tokio that is
+//! about: [`Blocking::on`] takes it. For tokio that is, as `proptests/tests/it/runtimes.rs` of the
+//! repository has it, which is compiled and run,
 //!
 //! ```text
 //! #[derive(Debug)]

@@ -14,9 +14,9 @@ use blkproof_engine::Engine;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::plain;
 use super::seed::{judge, seed};
 use super::whole::{Floor, rounds, shape, sized};
+use super::{idle, plain};
 
 /// One side: works a little, and returns how many units that was.
 type Side = Box<dyn FnMut() -> u64>;
@@ -28,7 +28,7 @@ pub(super) struct Sides {
 }
 
 /// All ratios, in the order of the table.
-pub(super) const NAMES: [&str; 8] = [
+pub(super) const NAMES: [&str; 9] = [
     "shape-over-floor",
     "16-tib-over-64-mib",
     "1-tib-over-64-mib",
@@ -37,6 +37,7 @@ pub(super) const NAMES: [&str; 8] = [
     "64-rules-over-bare",
     "generated-over-proptest",
     "two-threads-over-one",
+    "idle-step-over-call",
 ];
 
 /// Returns the sides of the ratio of this name.
@@ -49,6 +50,7 @@ pub(super) fn of(name: &str) -> Sides {
         "no-rules-over-bare" => (behind_rules(0), bare()),
         "64-rules-over-bare" => (behind_rules(64), bare()),
         "generated-over-proptest" => (generated(), by_proptest()),
+        "idle-step-over-call" => (idle::judged(), idle::called()),
         "two-threads-over-one" => (on_threads(2), on_threads(1)),
         _ => panic!("no ratio is called {name}"),
     };

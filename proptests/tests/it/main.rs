@@ -16,5 +16,6 @@ mod real_bitmaps;
 mod real_cuts;
 
 mod real_files;
+mod runtimes;
 mod shrinking;
 mod write_logs;
