@@ -43,10 +43,11 @@ const DETERMINISTIC: [&str; 6] = [
 
 /// The files of them that are no part of that: the outer layer, for those who call
 /// `blkproof::check`, asks what surrounds a test, and waits for subjects that may never answer.
-const OUTER: [&str; 3] = [
+const OUTER: [&str; 4] = [
     "core/blkproof/src/check/isolated.rs",
     "core/blkproof/src/check/surroundings.rs",
     "core/blkproof/src/check/watch.rs",
+    "core/blkproof/src/format/supervised.rs",
 ];
 
 /// Adds a file's findings to the list that a failing test prints.

@@ -40,6 +40,8 @@ mod outcome;
 
 mod run;
 
+mod supervised;
+
 mod report;
 
 pub mod generate;
@@ -59,3 +61,4 @@ pub use seam::{
     Capabilities, Discards, Files, Handled, Image, Library, NewImage, OpenOptions, Request,
     RequestError, Resizes,
 };
+pub use supervised::Supervised;

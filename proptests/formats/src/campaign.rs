@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use blkproof::format::generate::generate;
 use blkproof::format::shrink::shrink;
-use blkproof::format::{Capabilities, Failure, Identity, Judge, Outcome, Scenario, Stated, text};
+use blkproof::format::{Capabilities, Failure, Identity, Outcome, Scenario, Stated, text};
 use blkproof::generate::Choices;
 use blkproof::known::Sightings;
 
 /// How many candidates the shrinking of a failure takes at most.
 const CANDIDATES_MAX: u64 = 600;
+
+/// Who runs scenarios: a judge, or one on a thread of its own.
+pub type Run<'a> = dyn FnMut(&Scenario) -> Outcome + 'a;
 
 /// What a campaign goes through.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +72,7 @@ impl Campaign {
     ///
     /// They ask for nothing else than what `able` says; `others` says whether somebody else makes
     /// images.
-    pub fn run(&self, judge: &mut Judge<'_>, able: &Capabilities, others: bool) -> Totals {
+    pub fn run(&self, judge: &mut Run<'_>, able: &Capabilities, others: bool) -> Totals {
         let mut totals = Totals::default();
         let start = Instant::now();
         for case in self.first..self.first.saturating_add(self.cases) {
@@ -78,7 +81,7 @@ impl Campaign {
                 break;
             }
             let scenario = generate(&mut Choices::new(self.seed, case), able, others);
-            let outcome = judge.run(&scenario);
+            let outcome = judge(&scenario);
             totals.count(&outcome);
             if let Outcome::Failed(failure) = outcome {
                 totals.keep(case, &scenario, &failure, judge);
@@ -102,14 +105,14 @@ impl Totals {
         self.masked.merge(&counts.masked);
     }
 
-    fn keep(&mut self, case: u64, scenario: &Scenario, failure: &Failure, judge: &mut Judge<'_>) {
+    fn keep(&mut self, case: u64, scenario: &Scenario, failure: &Failure, judge: &mut Run<'_>) {
         let identity = failure.identity();
         if let Some(found) = self.found.get_mut(&identity) {
             found.times += 1;
             return;
         }
         let shrunk = shrink(scenario, failure, CANDIDATES_MAX, |candidate| {
-            judge.run(candidate)
+            judge(candidate)
         });
         let found = Found {
             case,

@@ -118,6 +118,7 @@ impl Image for Open {
                 // SAFETY: what must not be lost was written back just now.
                 unsafe { image.invalidate_cache() }
             }),
+            _ => return Err(RequestError::Unsupported),
         };
         match result {
             Ok(()) => Ok(Handled::All),

@@ -14,7 +14,7 @@ mod qemu;
 
 mod subject;
 
-pub use campaign::{Campaign, Found, Totals};
+pub use campaign::{Campaign, Found, Run, Totals};
 pub use imago::Imago;
 pub use own::Own;
 pub use planted::{Plant, Planted};

@@ -9,11 +9,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use blkproof::format::sweep::{Swept, sweep, sweep_losses};
-use blkproof::format::{Failure, Outcome, Scenario};
+use blkproof::format::{Failure, Outcome, Scenario, Supervised};
 use blkproof::known::Known;
 use blkproof::sweep::Strike;
 use clap::{Parser, Subcommand};
-use formats::{Bench, Campaign, Subject, Totals, scenario};
+use formats::{Bench, Campaign, QemuImg, Subject, Totals, scenario};
+
+/// How long a scenario may take; most take a millisecond.
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Parser)]
 #[command(about, version)]
@@ -110,15 +113,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(subject: Subject, unmasked: bool) -> anyhow::Result<Bench> {
-    let bench = Bench::new(subject.library());
-    if !bench.has_qemu() {
+/// Returns what judges a library: on a thread of its own, since it may never answer.
+fn supervised(subject: Subject, unmasked: bool) -> anyhow::Result<Supervised> {
+    if QemuImg::find().is_none() {
         println!("there is no qemu-img: its images take no part");
     }
-    Ok(match unmasked {
-        true => bench,
-        false => bench.masking(subject.masks()?),
-    })
+    Ok(subject.supervised(masks(subject, unmasked)?, LIMIT))
+}
+
+fn masks(subject: Subject, unmasked: bool) -> anyhow::Result<Known> {
+    match unmasked {
+        true => Ok(Known::default()),
+        false => subject.masks(),
+    }
 }
 
 fn run_campaign(
@@ -127,13 +134,13 @@ fn run_campaign(
     unmasked: bool,
     out: &Path,
 ) -> anyhow::Result<bool> {
-    let mut bench = bench(subject, unmasked)?;
-    let others = bench.has_qemu();
+    let mut judge = supervised(subject, unmasked)?;
+    let others = QemuImg::find().is_some();
     let able = match unmasked {
         true => subject.library().capabilities(),
         false => subject.behind_known(),
     };
-    let totals = campaign.run(&mut bench.judge(), &able, others);
+    let totals = campaign.run(&mut |scenario| judge.run(scenario), &able, others);
     tell(subject, campaign.seed, &totals, unmasked)?;
     if !totals.found.is_empty() {
         for path in totals.write(&out.join(subject.name()))? {
@@ -151,10 +158,7 @@ fn tell(subject: Subject, seed: u64, totals: &Totals, unmasked: bool) -> anyhow:
     for (reason, times) in &totals.not_judged {
         println!("not judged, {times} times: {reason}");
     }
-    let list = match unmasked {
-        true => Known::default(),
-        false => subject.masks()?,
-    };
+    let list = masks(subject, unmasked)?;
     for (index, finding) in list.findings().iter().enumerate() {
         println!("known, {} times: {finding}", totals.masked.of(index));
     }
@@ -174,17 +178,13 @@ fn tell(subject: Subject, seed: u64, totals: &Totals, unmasked: bool) -> anyhow:
 }
 
 fn replay(subject: Subject, files: &[PathBuf], keep: Option<&Path>) -> anyhow::Result<bool> {
-    let mut bench = bench(subject, true)?;
-    let mut judge = bench.judge();
+    let mut judge = supervised(subject, true)?;
     let mut all = true;
     for path in files {
         let scenario = scenario(path)?;
         let outcome = judge.run(&scenario);
-        if let (Some(folder), Ok(file)) = (keep, judge.file()) {
-            std::fs::create_dir_all(folder)?;
-            let name = path.with_extension("qcow2");
-            let name = name.file_name().unwrap_or_default().to_owned();
-            std::fs::write(folder.join(name), file)?;
+        if let Some(folder) = keep {
+            keep_file(subject, path, &scenario, folder)?;
         }
         let meets = outcome.meets(scenario.outcome);
         all &= meets;
@@ -198,10 +198,28 @@ fn replay(subject: Subject, files: &[PathBuf], keep: Option<&Path>) -> anyhow::R
     Ok(all)
 }
 
-fn run_sweep(subject: Subject, files: &[PathBuf], unmasked: bool) -> anyhow::Result<bool> {
-    let mut bench = bench(subject, unmasked)?;
+/// Runs a scenario once more, and writes down what the image's file held at its end.
+fn keep_file(
+    subject: Subject,
+    path: &Path,
+    scenario: &Scenario,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let mut bench = Bench::new(subject.library());
     let mut judge = bench.judge();
-    let able = judge.capabilities();
+    judge.run(scenario);
+    if let Ok(file) = judge.file() {
+        std::fs::create_dir_all(folder)?;
+        let name = path.with_extension("qcow2");
+        let name = name.file_name().unwrap_or_default().to_owned();
+        std::fs::write(folder.join(name), file)?;
+    }
+    Ok(())
+}
+
+fn run_sweep(subject: Subject, files: &[PathBuf], unmasked: bool) -> anyhow::Result<bool> {
+    let mut judge = supervised(subject, unmasked)?;
+    let able = subject.library().capabilities();
     let mut all = true;
     for path in files {
         let scenario = subject.fitted(&scenario(path)?);

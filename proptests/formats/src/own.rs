@@ -109,7 +109,7 @@ impl Image for Open {
             Request::Discard(range) => image.discard(range),
             Request::Flush => image.flush(),
             Request::Resize(size) => image.set_size(size),
-            Request::Sync | Request::DropCaches => return Err(RequestError::Unsupported),
+            _ => return Err(RequestError::Unsupported),
         };
         result.map(|()| Handled::All).map_err(RequestError::failed)
     }

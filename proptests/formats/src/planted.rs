@@ -30,10 +30,12 @@ pub enum Plant {
     UnalignedZeroesLost,
     /// An image that grows shows one byte of what was cut off before.
     GrowsDirty,
+    /// A write never returns where its device fails, and asks for nothing any more.
+    Hangs,
 }
 
 impl Plant {
-    /// All of them.
+    /// All of them but [`Plant::Hangs`], of which only a clock can tell.
     pub const ALL: [Self; 9] = [
         Self::FlushErrorSwallowed,
         Self::WriteErrorSwallowed,
@@ -118,6 +120,9 @@ impl Image for Above {
             (Plant::FlushErrorSwallowed, Err(_)) if is_flush => Ok(Handled::All),
             (Plant::ShortRead, Err(_)) if is_read => Ok(Handled::Part(0)),
             (Plant::Panics, Err(error)) if is_write => panic!("not written: {error}"),
+            (Plant::Hangs, Err(_)) if is_write => loop {
+                std::thread::park();
+            },
             (Plant::StaysBroken, Err(_)) => {
                 self.broken = true;
                 result

@@ -107,24 +107,39 @@ impl Image for Open {
 
     fn close(self: Box<Self>) -> Result<(), RequestError> {
         let flushed = wait_for(self.image.flush_meta());
-        // It asserts that nothing is dirty when it is dropped, for each table anew, which ends the
-        // whole process where that does not hold for two of them.
-        let Self { image, devices } = *self;
-        core::mem::forget(image);
-        devices.iter().for_each(Device::settle);
-        devices.iter().for_each(|device| drop(device.close()));
+        let unwound = self.give_up();
+        if let Some(payload) = unwound {
+            resume_unwind(payload);
+        }
         flushed?.map_err(RequestError::failed)
     }
 
     fn abandon(self: Box<Self>) {
-        for device in &self.devices {
-            device.close();
-        }
-        core::mem::forget(self.image);
+        self.give_up();
     }
 }
 
 impl Open {
+    /// Frees what the library has in memory; returns what a device was to be unwound with.
+    ///
+    /// It asserts that nothing is dirty when it is dropped, for each table anew, which ends the
+    /// whole process where that does not hold for two of them. So it flushes once more, to devices
+    /// that take everything; where even that fails, its memory is given up.
+    fn give_up(self) -> Option<Box<dyn Any + Send>> {
+        let Self { image, devices } = self;
+        let mut unwound = None;
+        for device in &devices {
+            if let State::Unwound(payload) = device.0.replace(State::Sink) {
+                unwound = Some(payload);
+            }
+        }
+        match wait_for(image.flush_meta()) {
+            Ok(Ok(())) => drop(image),
+            _ => core::mem::forget(image),
+        }
+        unwound
+    }
+
     fn ask(&self, request: Request<'_>) -> Result<Handled, RequestError> {
         let image = &self.image;
         let done = |result: Qcow2Result<()>| result.map(|()| Handled::All);
@@ -147,9 +162,7 @@ impl Open {
             Request::Flush => done(wait_for(image.flush_meta())?),
             Request::Sync => done(wait_for(image.fsync_range(0, usize::MAX))?),
             Request::DropCaches => done(wait_for(image.shrink_caches())?),
-            Request::WriteZeroes(_) | Request::Discard(_) | Request::Resize(_) => {
-                return Err(RequestError::Unsupported);
-            }
+            _ => return Err(RequestError::Unsupported),
         };
         result.map_err(RequestError::failed)
     }
@@ -189,6 +202,8 @@ enum State {
     Open(Box<dyn BlockDevice>),
     Unwound(Box<dyn Any + Send>),
     Closed,
+    /// It takes everything and keeps nothing: there is no image any more.
+    Sink,
 }
 
 impl Device {
@@ -216,6 +231,10 @@ impl Device {
         }
     }
 
+    fn is_sink(&self) -> bool {
+        matches!(*self.0.borrow(), State::Sink)
+    }
+
     fn close(&self) -> State {
         self.0.replace(State::Closed)
     }
@@ -224,6 +243,10 @@ impl Device {
 impl Qcow2IoOps for Device {
     /// As `pread` does: what lies behind the end of the file is not read.
     async fn read_to(&self, offset: u64, buf: &mut [u8]) -> Qcow2Result<usize> {
+        if self.is_sink() {
+            buf.fill(0);
+            return Ok(buf.len());
+        }
         self.ask(|device| {
             let left = device.size().0.saturating_sub(offset);
             told(device.read_at(Offset(offset), buf))?;
@@ -233,17 +256,26 @@ impl Qcow2IoOps for Device {
     }
 
     async fn write_from(&self, offset: u64, buf: &[u8]) -> Qcow2Result<()> {
+        if self.is_sink() {
+            return Ok(());
+        }
         let write =
             |device: &mut dyn BlockDevice| device.write_at(Offset(offset), buf, Durability::Later);
         Ok(told(self.ask(write)?)?)
     }
 
     async fn fallocate(&self, offset: u64, len: usize, _: u32) -> Qcow2Result<()> {
+        if self.is_sink() {
+            return Ok(());
+        }
         let range = ByteRange::new(offset, len as u64);
         Ok(told(self.ask(|device| device.write_zeroes(range, true))?)?)
     }
 
     async fn fsync(&self, _: u64, _: usize, _: u32) -> Qcow2Result<()> {
+        if self.is_sink() {
+            return Ok(());
+        }
         Ok(told(self.ask(|device| device.flush())?)?)
     }
 }

@@ -1,9 +1,12 @@
 //! The libraries by name.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use blkproof::format::{Capabilities, Judge, Library, MadeBy, Outcome, Scenario, known, text};
+use blkproof::format::{
+    Capabilities, Judge, Library, MadeBy, Outcome, Scenario, Supervised, known, text,
+};
 use blkproof::known::Known;
 use blkproof_engine::ImageInspector;
 
@@ -91,6 +94,16 @@ impl Subject {
     /// Where a file cannot be read, or is no scenario.
     pub fn known(self) -> anyhow::Result<Vec<(PathBuf, Scenario)>> {
         scenarios(&corpora().join("third-party").join(self.name()))
+    }
+
+    /// Returns a judge of it on a thread of its own, behind what is `known`, that gives each
+    /// scenario so long.
+    #[must_use]
+    pub fn supervised(self, known: Known, limit: Duration) -> Supervised {
+        Supervised::new(limit, move |judge| {
+            let mut bench = Bench::new(self.library()).masking(known.clone());
+            judge(bench.judge());
+        })
     }
 
     /// Returns the list of what it is known to do wrong.

@@ -297,7 +297,7 @@ impl Maker<'_> {
 
 fn effect(choices: &mut Choices<'_>, kind: IoType) -> Effect {
     let errno = choices.pick(&[Errno::EIO, Errno::EIO, Errno::ENOSPC]);
-    match (choices.below(4), kind) {
+    match (choices.below(5), kind) {
         (1, IoType::Write) => Effect::Torn {
             kept: choices.pick(&[Kept::Left, Kept::Right, Kept::Middle]),
             errno,
@@ -308,6 +308,10 @@ fn effect(choices: &mut Choices<'_>, kind: IoType) -> Effect {
         (3, IoType::Write) => Effect::Partial {
             bytes: SECTOR * choices.below(16),
             errno,
+        },
+        // A device that is full at some cluster of the image.
+        (4, IoType::Write) => Effect::Capacity {
+            bytes: (4 << 10) * choices.between(1, 64),
         },
         _ => Effect::Error(errno),
     }

@@ -177,6 +177,7 @@ impl Outcome {
 
 /// What a run did.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Counts {
     /// The steps that were carried out.
     pub steps: u64,
@@ -198,6 +199,7 @@ pub struct Counts {
 
 /// A failure: the first step at which something does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Failure {
     /// The step; `None` where it is what comes before or behind all steps.
     pub step: Option<StepNumber>,
@@ -228,6 +230,7 @@ impl Failure {
 
 /// Something that does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Finding {
     /// The property.
     pub property: Property,
@@ -239,6 +242,7 @@ pub struct Finding {
 
 /// Bytes that are not what they should be.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct WrongPlace {
     /// Where.
     pub range: ByteRange,
@@ -250,6 +254,7 @@ pub struct WrongPlace {
 
 /// What stands somewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Found {
     /// Every byte is this one.
     Fill(u8),
@@ -261,6 +266,7 @@ pub enum Found {
 
 /// What happened last to a library that makes a difference.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
 pub enum Disturbance {
     /// Nothing.
     Nothing,

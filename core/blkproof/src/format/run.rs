@@ -6,6 +6,7 @@ mod prepare;
 mod requests;
 
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
 use blkproof_device::{BlockDevice as _, MemStore, Pool, StoreError};
@@ -41,6 +42,8 @@ pub struct Judge<'a> {
     pool: Pool,
     /// The devices of the last run.
     last: Option<MemStore>,
+    /// Where the number of the step under way is noted.
+    noted: Option<Arc<AtomicU32>>,
 }
 
 impl<'a> Judge<'a> {
@@ -53,6 +56,7 @@ impl<'a> Judge<'a> {
             known: Known::default(),
             pool: Pool::new(),
             last: None,
+            noted: None,
         }
     }
 
@@ -79,6 +83,18 @@ impl<'a> Judge<'a> {
         self
     }
 
+    /// Notes which step is under way, 0 before the first one.
+    pub(super) fn noting(mut self, step: &Arc<AtomicU32>) -> Self {
+        self.noted = Some(Arc::clone(step));
+        self
+    }
+
+    fn note(&self, step: usize) {
+        if let Some(noted) = &self.noted {
+            noted.store(u32::try_from(step).unwrap_or(u32::MAX), Ordering::Relaxed);
+        }
+    }
+
     /// Returns what the image's file held at the end of the last run, for whoever wants to look at
     /// it too.
     ///
@@ -103,6 +119,7 @@ impl<'a> Judge<'a> {
 
     /// Runs a scenario.
     pub fn run(&mut self, scenario: &Scenario) -> Outcome {
+        self.note(0);
         let capabilities = self.library.capabilities();
         let base = scenario.setup.base.map_or(0, |base| base.size.0);
         let store = MemStore::new(&self.pool);
@@ -204,6 +221,7 @@ impl Run<'_, '_> {
         self.open()?;
         for (index, step) in self.scenario.steps.iter().enumerate() {
             let number = StepNumber(u32::try_from(index + 1).unwrap_or(u32::MAX));
+            self.judge.note(index + 1);
             self.now = Now {
                 step: Some(number),
                 kind: step.action.keyword(),
@@ -239,6 +257,7 @@ impl Run<'_, '_> {
     /// Brings everything to an end, without faults: the client flushes, reads, closes; others look
     /// at the file; the library opens it again.
     fn end(&mut self) -> Result<(), Stop> {
+        self.judge.note(self.scenario.steps.len() + 1);
         self.now = Now {
             step: None,
             kind: "end",

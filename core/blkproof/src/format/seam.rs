@@ -72,6 +72,7 @@ pub struct Files {
 
 /// An image that is to be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct NewImage {
     /// The size that a guest sees.
     pub size: Length,
@@ -87,6 +88,7 @@ pub struct NewImage {
 
 /// How an image is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct OpenOptions {
     /// The alignment that its device asks for, in positions and lengths.
     pub align: u64,
@@ -96,8 +98,9 @@ pub struct OpenOptions {
     pub cluster: Length,
 }
 
-/// A request to an open image.
+/// A request to an open image. One that a library does not know is [`RequestError::Unsupported`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Request<'a> {
     /// Reads.
     Read {

@@ -16,6 +16,7 @@ use crate::shrink::search::{Group, Rivalry, Search};
 
 /// A scenario that was made smaller.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Shrunk {
     /// The smallest scenario that fails in the same way.
     pub scenario: Scenario,

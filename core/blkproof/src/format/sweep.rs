@@ -10,6 +10,7 @@ use crate::sweep::{Came, Position, Strike, Tally, sweep_positions};
 
 /// What came of one position.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Swept<'a> {
     /// The scenario with what strikes in it: what to keep and replay.
     pub scenario: &'a Scenario,
@@ -56,6 +57,7 @@ pub fn sweep(
 
 /// What a sweep of losses comes to.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct LossTally {
     /// The operations of the scenario at which something was lost.
     pub operations: u64,

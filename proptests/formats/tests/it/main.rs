@@ -1,4 +1,5 @@
 //! Image libraries as subjects.
 
 mod own;
+mod reach;
 mod third_party;

@@ -1,12 +1,15 @@
 //! Our own library, as it is and with planted bugs.
 
+use core::time::Duration;
+
 use blkproof::format::generate::generate;
 use blkproof::format::sweep::{Swept, sweep, sweep_losses};
-use blkproof::format::{Judge, Library, Outcome, Property, Scenario, text};
+use blkproof::format::{Judge, Library, Outcome, Property, Scenario, Supervised, text};
 use blkproof::generate::Choices;
 use blkproof::sweep::Strike;
 use blkproof_engine::ImageInspector;
 use blkproof_qcow2::Mistake;
+use blkproof_spec::StepNumber;
 use formats::{Bench, Campaign, Own, Plant, Planted, QemuImg, Totals, corpora, scenarios};
 
 fn parse(lines: &str) -> Scenario {
@@ -170,6 +173,44 @@ write 0 4k stamp
     assert_finds(Plant::GrowsDirty, grow, Property::ReadsExact);
 }
 
+/// A write that never returns, without asking its device for anything any more.
+#[test]
+fn a_library_that_hangs_has_failed_and_others_are_judged_behind_it() {
+    let limit = Duration::from_millis(400);
+    let mut supervised = Supervised::new(limit, |judge| {
+        let mut library = Planted {
+            plant: Plant::Hangs,
+        };
+        judge(Judge::new(&mut library));
+    });
+    let hangs = parse(
+        "image 1M cluster=4k
+fault image.file error errno=EIO iotype=write when=from(1)
+flush
+write 0 4k stamp
+read 0 4k
+",
+    );
+    let holds = parse("image 1M cluster=4k\nwrite 0 4k stamp\n");
+    for _ in 0..2 {
+        let outcome = supervised.run(&hangs);
+        let failure = outcome.failure().expect("it hangs");
+        assert_eq!(failure.identity().property, Property::Ends);
+        assert_eq!(
+            (failure.step, failure.step_kind),
+            (Some(StepNumber(3)), "write")
+        );
+        let report = failure.render(&hangs);
+        assert!(report.contains("no end within 0.4 s"), "{report}");
+        assert!(matches!(supervised.run(&holds), Outcome::Held(_)));
+    }
+    // It would leave a thread behind each time: at some time it is enough.
+    let outcomes = (0..8).map(|_| supervised.run(&hangs));
+    let failed = outcomes.filter(|outcome| outcome.failure().is_some());
+    assert_eq!(failed.count(), 6);
+    assert!(matches!(supervised.run(&holds), Outcome::NotJudged(..)));
+}
+
 fn campaign(library: Box<dyn Library>, cases: u64, failures_max: usize) -> Totals {
     let mut bench = Bench::new(library);
     let campaign = Campaign {
@@ -181,7 +222,8 @@ fn campaign(library: Box<dyn Library>, cases: u64, failures_max: usize) -> Total
     };
     let others = bench.has_qemu();
     let able = Own::default().capabilities();
-    campaign.run(&mut bench.judge(), &able, others)
+    let mut judge = bench.judge();
+    campaign.run(&mut |scenario| judge.run(scenario), &able, others)
 }
 
 #[test]

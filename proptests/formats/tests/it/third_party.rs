@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use blkproof::format::sweep::{Swept, sweep, sweep_losses};
-use blkproof::format::{Judge, MadeBy, Outcome, Property, Stated, text};
+use blkproof::format::{Judge, MadeBy, Outcome, Property, Scenario, Stated, text};
 use blkproof::known::Sightings;
 use blkproof::sweep::Strike;
 use formats::{Bench, Campaign, QemuImg, Subject, corpora, scenarios};
@@ -140,7 +140,9 @@ fn campaign(subject: Subject, cases: u64) {
         failures_max: 1,
     };
     let others = bench.has_qemu();
-    let totals = campaign.run(&mut bench.judge(), &subject.behind_known(), others);
+    let mut judge = bench.judge();
+    let mut run = |scenario: &Scenario| judge.run(scenario);
+    let totals = campaign.run(&mut run, &subject.behind_known(), others);
     if let Some(found) = totals.found.values().next() {
         let text = text::print(&found.scenario);
         panic!("{text}\n{}", found.failure.render(&found.scenario));
