@@ -134,6 +134,7 @@ fn unreadable(path: &Path, source: io::Error) -> CorpusError {
 
 /// A scenario replayed.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Replayed {
     /// What came of it.
     pub outcome: Outcome,

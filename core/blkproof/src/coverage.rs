@@ -94,6 +94,7 @@ dimension! {
 
 /// A cell of the table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
 pub struct Cell {
     /// What was done.
     pub step: StepKind,
@@ -137,6 +138,7 @@ impl Cell {
 
 /// How often something was planned and how often it came about.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Reached {
     /// How many rules said it.
     pub planned: u64,

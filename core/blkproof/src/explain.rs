@@ -18,6 +18,7 @@ use crate::text::{Document, at_open, describe};
 
 /// A failure explained.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Explanation {
     /// What failed, and where.
     pub report: Report,
@@ -35,6 +36,7 @@ pub struct Explanation {
 
 /// A step or a fault rule that was weighed.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Weighed {
     /// The number of the step, counted from 1; none for rules of the setup.
     pub step: Option<u32>,

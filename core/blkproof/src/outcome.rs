@@ -36,6 +36,7 @@ pub enum NotJudged {
 
 /// What a run did.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Counts {
     /// The steps that were carried out.
     pub steps: u64,
@@ -65,6 +66,7 @@ pub struct Counts {
 
 /// A cut of the power that struck.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Cut {
     /// The step that asked for it.
     pub asked: StepNumber,
@@ -79,6 +81,7 @@ pub struct Cut {
 
 /// A part of an image that a cut of the power took.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct LostPart {
     /// The image.
     pub image: ImageName,
@@ -94,6 +97,7 @@ pub struct LostPart {
 
 /// What leads to something that was lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct LedBy {
     /// What it is, in the words of the format.
     pub what: &'static str,
@@ -105,6 +109,7 @@ pub struct LedBy {
 
 /// When something did not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Moment {
     /// While the images were made.
     Preparing,

@@ -22,6 +22,7 @@ pub(crate) use timeline::firings;
 
 /// A failure told.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// The file of the scenario, as the caller names it.
     pub file: String,
@@ -47,6 +48,7 @@ pub struct Report {
 
 /// A finding told.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Told {
     /// The property's name, `expectation` or `subject`.
     pub name: &'static str,
@@ -66,6 +68,7 @@ pub struct Told {
 
 /// A range whose contents are wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct WrongRange {
     /// The first byte.
     pub start: u64,
@@ -79,6 +82,7 @@ pub struct WrongRange {
 
 /// A step of the timeline.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Entry {
     /// The step's number, counted from 1.
     pub step: u32,

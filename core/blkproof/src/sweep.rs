@@ -136,6 +136,7 @@ impl fmt::Display for Position {
 
 /// What came of one position.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Swept<'a> {
     /// Which request was struck.
     pub position: &'a Position,
@@ -147,6 +148,7 @@ pub struct Swept<'a> {
 
 /// What a sweep comes to.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Tally {
     /// The positions tried, by kind of request, in the order of [`IoType::ALL`].
     pub positions: [u64; IoType::ALL.len()],

@@ -10,6 +10,7 @@ const PARTS_MAX: usize = 6;
 
 /// A cut of the power told.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ToldCut {
     /// The number of the step that asked for it.
     pub step: u32,

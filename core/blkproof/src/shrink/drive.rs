@@ -9,6 +9,7 @@ use crate::outcome::{Failure, Identity, Outcome};
 
 /// A scenario that was made smaller.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Shrunk {
     /// The smallest scenario that fails in the same way.
     pub scenario: Scenario,
@@ -22,6 +23,7 @@ pub struct Shrunk {
 
 /// How far the shrinking of a scenario is, each time it gets smaller.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Progress<'a> {
     /// The smallest scenario so far.
     pub scenario: &'a Scenario,

@@ -30,6 +30,7 @@ use crate::subject::{Subject, SubjectError};
 
 /// What came of one state.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Swept<'a> {
     /// The cut that led to it, with the number of the operation in whose midst it came.
     pub cut: &'a PowerCut,
@@ -65,6 +66,7 @@ impl Swept<'_> {
 
 /// What a sweep comes to.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Tally {
     /// The operations in whose midst power was cut.
     pub positions: u64,

@@ -12,6 +12,7 @@ const EXCERPT: usize = 48;
 
 /// One error of a text.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// The line, counted from 1.
     pub line: u32,
