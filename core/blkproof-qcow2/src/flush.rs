@@ -60,10 +60,11 @@ impl<D: BlockDevice> Qcow2<D> {
             self.refcounts.write(&mut self.file)?;
         }
         if self.l2.is_dirty() {
-            self.file.barrier()?;
+            self.barrier_but_for(Mistake::TablesWithCounts)?;
             self.l2
                 .write(&mut self.file, |file| file.event(Event::L2Update))?;
         }
+        // Entries are written with their tables; only those are dirty here of which that failed.
         if self.l1.is_dirty() {
             self.file.barrier()?;
             self.l1.write(&mut self.file, Some(Event::L1Update))?;
@@ -73,10 +74,18 @@ impl<D: BlockDevice> Qcow2<D> {
             self.write_header_fields()?;
         }
         if self.refcounts.has_released() {
-            self.file.barrier()?;
+            self.barrier_but_for(Mistake::FreedWithTables)?;
             let discard = self.options.discard == DiscardMode::Unmap;
             self.refcounts.apply_released(&mut self.file, discard)?;
             self.refcounts.write(&mut self.file)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what is written next behind what was written before, unless by this mistake.
+    pub(crate) fn barrier_but_for(&mut self, mistake: Mistake) -> Inner<()> {
+        if !self.makes(mistake) {
+            self.file.barrier()?;
         }
         Ok(())
     }
@@ -98,9 +107,7 @@ impl<D: BlockDevice> Qcow2<D> {
         self.header.reftable_offset = table.start;
         self.header.reftable_clusters = self.layout.clusters(table.len);
         let new = self.header.to_bytes().map_err(|_| Errno::ENOSPC)?;
-        if !self.makes(Mistake::HeaderBeforeDirectory) {
-            self.file.barrier()?;
-        }
+        self.barrier_but_for(Mistake::HeaderBeforeDirectory)?;
         let mut old = vec![0; new.len()];
         self.file.read(0, &mut old)?;
         let differs = |at: &usize| new[*at] != old[*at];

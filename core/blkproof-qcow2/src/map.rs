@@ -9,6 +9,7 @@ use crate::entry::{COPIED, Kind};
 use crate::error::{Corruption, Inner};
 use crate::image::{Qcow2, Recent};
 use crate::layout::{OFFSET_MASK, Run};
+use crate::mistake::Mistake;
 use crate::num::{alike, index};
 
 /// Clusters that lie one behind the other for the guest, and are of one kind; where they are data,
@@ -151,7 +152,7 @@ impl<D: BlockDevice> Qcow2<D> {
         } else {
             self.file.write_zeroes(range)?;
         }
-        self.file.barrier()?;
+        self.barrier_but_for(Mistake::EntriesWithTables)?;
         self.file.event(Event::L1Update)?;
         self.l2.remove(range);
         self.recent = None;

@@ -32,6 +32,12 @@ pub enum Mistake {
     CountsComeLate,
     /// Tables are written together with the data that they lead to.
     TableWithData,
+    /// Nothing keeps L2 tables behind the counts of what they lead to.
+    TablesWithCounts,
+    /// Nothing keeps L1 entries behind the L2 tables that they lead to.
+    EntriesWithTables,
+    /// Nothing keeps counts that go down behind the tables that gave the clusters up.
+    FreedWithTables,
     /// Clusters are free while tables in the file still lead to them.
     FreedAtOnce,
     /// A larger size is written before the tables for it are there.
