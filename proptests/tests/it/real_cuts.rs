@@ -1,9 +1,10 @@
 //! What cuts of the power leave, looked at by QEMU's own tools.
 //!
 //! Of each scenario a sample of the states is written to files. `qemu-img check` has to find no
-//! corruption in any image, `qemu-img convert` reads what our inspector reads, which is what the
-//! model allows, and `qemu-img info` calls those bitmaps in use that the file does.
+//! corruption in any image, `qemu-img convert` and `qemu-io` read what our inspector reads, which
+//! is what the model allows, and `qemu-img info` calls those bitmaps in use that the file does.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use blkproof::device::{Folder, MemStore, Store as _};
@@ -25,6 +26,9 @@ struct Looked {
     states: u64,
     images: u64,
     leaks: u64,
+    /// The sectors that `qemu-io` read, and those of them that hold anything.
+    sectors: u64,
+    written: u64,
     bitmaps_in_use: u64,
     bitmaps_consistent: u64,
 }
@@ -112,6 +116,7 @@ fn check(folder: &Path, store: &MemStore, name: &ImageName, looked: &mut Looked)
     let convert = ["convert", "-f", "qcow2", "-O", "raw", file, "raw-bytes"];
     qemu::succeed(folder, "qemu-img", &convert);
     compare(&folder.join("raw-bytes"), store, name);
+    read_sectors(folder, store, name, looked);
     let mut device = store.snapshot(name).expect("it is there");
     let found = bitmaps(&mut device, &Limits::default()).expect("an image");
     let info = qemu::run(
@@ -148,6 +153,53 @@ fn compare(path: &Path, store: &MemStore, name: &ImageName) {
     }
 }
 
+/// Has `qemu-io` read some sectors of an image: the first and the last, and of those that hold
+/// anything the first, the last and some between. Opening it any way but read-only would repair it.
+fn read_sectors(folder: &Path, store: &MemStore, name: &ImageName, looked: &mut Looked) {
+    let mut image = ImageInspector::new()
+        .open(store, name, Format::Qcow2)
+        .expect("it was opened before");
+    let mut sector = |start: u64| {
+        let mut bytes = vec![0; 512];
+        image.read(start, &mut bytes).expect("memory does not fail");
+        bytes
+    };
+    let bytes = std::fs::read(folder.join("raw-bytes")).expect("QEMU wrote it");
+    let sectors = bytes.chunks(512).zip(0_u64..);
+    let holding = sectors.filter(|(bytes, _)| bytes.iter().any(|byte| *byte != 0));
+    let holding: Vec<u64> = holding.map(|(_, number)| number * 512).collect();
+    let every = holding.len().div_ceil(6).max(1);
+    let mut chosen: BTreeSet<u64> = holding.iter().step_by(every).copied().collect();
+    chosen.extend(holding.last());
+    looked.written += chosen.len() as u64;
+    chosen.extend([0, (bytes.len() as u64).saturating_sub(512)]);
+    looked.sectors += chosen.len() as u64;
+    let commands: Vec<String> = chosen
+        .iter()
+        .map(|at| format!("read -v {at} 512"))
+        .collect();
+    let commands = commands.iter().flat_map(|command| ["-c", command.as_str()]);
+    let args = ["-r", "-f", "qcow2", name.as_str()];
+    let args: Vec<&str> = args.into_iter().chain(commands).collect();
+    let said = qemu::run(folder, "qemu-io", &args);
+    assert!(said.status.success(), "{name}: {said:?}");
+    let said = String::from_utf8(said.stdout).expect("QEMU prints text");
+    // A line says where, holds sixteen bytes, and then shows them as letters.
+    let lines = said.lines().filter_map(|line| line.split_once(":  "));
+    let mut lines = lines.map(|(at, bytes)| (u64::from_str_radix(at, 16), bytes));
+    for at in chosen {
+        let expected = sector(at);
+        for (expected, start) in expected.chunks(16).zip((at..).step_by(16)) {
+            let (told, bytes) = lines.next().expect("QEMU prints what it read");
+            let bytes = bytes.split_whitespace().take(16);
+            let bytes: Vec<u8> = bytes
+                .map(|byte| u8::from_str_radix(byte, 16).expect("a byte"))
+                .collect();
+            assert_eq!((told, &bytes[..]), (Ok(start), expected), "{name}");
+        }
+    }
+}
+
 /// Compares the bitmaps that QEMU tells of with those that were found.
 fn judge_bitmaps(found: &[FoundBitmap], info: &serde_json::Value) {
     let told = &info["format-specific"]["data"]["bitmaps"];
@@ -178,6 +230,10 @@ fn qemu_finds_nothing_wrong_with_what_cuts_leave_of_the_seed() {
         });
     }
     assert!(looked.states >= 10 && looked.images >= 20, "{looked:?}");
+    assert!(
+        looked.written >= 20 && looked.sectors > looked.written,
+        "{looked:?}"
+    );
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Pair {
         right.redo(&logged, false).expect("the log");
         self.same &= span(&done.what) == span(&logged.what);
         let random = if self.same { 4 } else { 0 };
-        for cut in power::cuts(done, &left, random) {
+        for cut in power::cuts(&done.what, &left, random) {
             let (left, right) = (left.fork(), right.fork());
             for store in [&left, &right] {
                 store

@@ -267,7 +267,7 @@ fn told(tally: &Tally) -> String {
         ));
     }
     line.push_str(": ");
-    if tally.held == tally.states() {
+    if tally.held == tally.states() && tally.failed == 0 {
         line.push_str("all held");
     } else {
         line.push_str(&format!("{} held", HumanCount(tally.held)));

@@ -113,6 +113,28 @@ flush d
 write d 4k 8k stamp
 ";
 
+/// Behind the last operation of a scenario, too, what was reported has to be durable.
+#[test]
+fn a_job_that_reports_success_too_early_is_caught_though_nothing_comes_behind_it() {
+    let folder = Folder::new();
+    for format in ["raw", "qcow2"] {
+        let text = format!(
+            "blkproof 1\ndisk d 128k {format}\nwrite d 0 64k stamp\nbackup d full to=full0\n"
+        );
+        folder.file("a.blk", text);
+        let ran = folder.run(&["sweep", "--power", "a.blk"]).exits(0);
+        assert!(ran.out.contains("all held, none left out"), "{}", ran.out);
+        assert!(ran.out.contains(", end 1"), "{}", ran.out);
+        let args = ["sweep", "--power", "--bug", "target-is-volatile", "a.blk"];
+        let ran = folder.run(&args).exits(1);
+        assert!(
+            ran.out.contains("completed-survives at backup"),
+            "{}",
+            ran.out
+        );
+    }
+}
+
 #[test]
 fn power_is_cut_again_in_recoveries_which_are_counted_and_kept_with_both_cuts() {
     let folder = Folder::new();

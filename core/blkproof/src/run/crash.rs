@@ -55,6 +55,15 @@ impl Recording {
         self.marks.first().map_or(0, |mark| mark.operations)
     }
 
+    /// Returns how many operations there had been when the last step was over; more than there are
+    /// if the run did not come that far.
+    #[must_use]
+    pub fn behind_steps(&self) -> u64 {
+        let end = self.marks.last();
+        let end = end.filter(|mark| mark.number == StepNumber(0));
+        end.map_or(u64::MAX, |mark| mark.operations)
+    }
+
     fn mark_of(&self, operation: u64) -> Option<usize> {
         let behind = self
             .marks
@@ -123,29 +132,41 @@ impl Runner {
     }
 
     /// Judges what a loss of power left in whose midst an operation of a recorded run was: a
-    /// subject is started on `store`, where the cut was carried out already.
+    /// subject is started on `store`, where the cut was carried out already. Without an operation
+    /// the cut is the last step of `scenario`, behind all that were recorded.
     ///
     /// # Panics
     ///
-    /// If the operation was in the midst of no step.
+    /// If the operation was in the midst of no step, or the recorded run did not come to its end.
     pub fn judge_remains(
         &mut self,
         scenario: &Scenario,
         recording: &Recording,
-        operation: u64,
+        operation: Option<u64>,
         store: &MemStore,
         subject: &mut dyn Subject,
         inspector: Option<&mut dyn Inspector>,
     ) -> Outcome {
         self.buffers.clear();
-        let index = recording.mark_of(operation);
-        let mark = &recording.marks[index.expect("the operation was in the midst of a step")];
+        let (mark, number) = match operation {
+            Some(operation) => {
+                let index = recording.mark_of(operation);
+                let index = index.expect("the operation was in the midst of a step");
+                (&recording.marks[index], recording.marks[index].number)
+            }
+            None => {
+                let end = recording.marks.last();
+                let end = end.filter(|mark| mark.number == StepNumber(0));
+                let last = u32::try_from(scenario.steps.len()).unwrap_or(u32::MAX);
+                (end.expect("the run came to its end"), StepNumber(last))
+            }
+        };
         self.buffers.known = mark.known.clone();
         let inspector = shortened(inspector);
         let mut run = self.run_of(store, scenario, subject, inspector);
         run.losses = Losses::forced(Loss::Over);
         run.model.clone_from(&mark.model);
-        run.judge_crash(mark.number)
+        run.judge_crash(number)
     }
 }
 

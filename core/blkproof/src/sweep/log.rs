@@ -181,7 +181,7 @@ impl Sweep<'_> {
         };
         looks.add(since, midst);
         self.digests.follow(midst);
-        for cut in cuts(recorded, midst, self.log.random) {
+        for cut in cuts(&recorded.what, midst, self.log.random) {
             self.tally.cuts += 1;
             let remains = midst.fork();
             // Memory does not fail.

@@ -6,10 +6,8 @@
 //! contents in the midst of the same step are one state, which is judged once: nothing that is
 //! known differs between them. So no position and no policy is left out, and nothing is run twice.
 //!
-//! Whoever opens the disks on a state may write before anybody else does, and power may be lost
-//! there as well. So each state is opened once more and what that does recorded; at each operation
-//! of it power is cut in every way again. Nothing new is known then either: it is the same step
-//! that was cut, and what a second cut leaves is one more state of it.
+//! Power may be lost again while the disks are opened on a state. So what opening does to it is
+//! recorded, too, and cut in every way: what that leaves is one more state of the same step.
 
 mod midst;
 
@@ -154,6 +152,7 @@ pub fn sweep<S: Subject>(
     let scenario = super::unstated(scenario.clone());
     let recording = runner.record(&scenario, &mut fresh(), Some(inspector));
     let store = runner.prepare(&scenario, &mut fresh())?;
+    let scenario = with_end(scenario);
     let mut sweep = Sweep {
         runner,
         scenario: &scenario,
@@ -166,7 +165,9 @@ pub fn sweep<S: Subject>(
         seen: BTreeSet::new(),
         tally: Tally::whole(),
     };
-    for recorded in recording.record() {
+    // What the judge does when all steps are over is no part of the scenario.
+    let steps = recording.record().iter();
+    for recorded in steps.take_while(|recorded| recorded.number <= recording.behind_steps()) {
         let failed = |error: StoreError| SubjectError::new(error.to_string());
         let step = recording.step_of(recorded.number);
         if let (true, Some(step)) = (recorded.what.counts(), step) {
@@ -179,7 +180,22 @@ pub fn sweep<S: Subject>(
         }
         store.redo(recorded, true).map_err(failed)?;
     }
+    if sweep.tally.complete {
+        let ended = sweep.end(&store);
+        sweep.tally.complete = ended.map_err(|error| SubjectError::new(error.to_string()))?;
+    }
     Ok(sweep.tally)
+}
+
+/// Returns a scenario with one step more, a cut behind all others: what is reported by then has to
+/// survive, though no operation of the scenario is left in whose midst power could be cut.
+fn with_end(mut scenario: Scenario) -> Scenario {
+    let cut = Action::PowerCut(PowerCut::new(Lost::All));
+    scenario.steps.push(Step {
+        action: cut,
+        expect: Expect::Any,
+    });
+    scenario
 }
 
 /// What a scenario did to a store.
@@ -228,8 +244,9 @@ struct Sweep<'a, F, E> {
 struct Cuts<'a> {
     first: &'a PowerCut,
     again: Option<&'a PowerCut>,
-    /// The operation of the scenario in whose midst the first one came.
-    operation: u64,
+    /// The operation of the scenario in whose midst the first one came; none where it came behind
+    /// all of them.
+    operation: Option<u64>,
     step: StepNumber,
 }
 
@@ -246,24 +263,77 @@ impl<S: Subject, F: FnMut() -> S, E: FnMut(&Swept<'_>) -> bool> Sweep<'_, F, E> 
         self.tally.positions += 1;
         self.tally.midst[Midst::of(self.scenario, step) as usize] += 1;
         let ahead = recorded.number - self.recording.before_steps();
-        for cut in cuts(recorded, midst, self.random) {
-            self.tally.cuts += 1;
-            let remains = remains(midst, &cut, self.scenario);
-            if !self.is_new(step, &remains) {
-                continue;
-            }
-            self.tally.distinct += 1;
-            let cuts = Cuts {
-                first: &at(cut, ahead),
-                again: None,
-                operation: recorded.number,
-                step,
-            };
-            if !self.judge(&cuts, &remains) || !self.recovery(&cuts, ahead, &remains)? {
+        for cut in cuts(&recorded.what, midst, self.random) {
+            let cut = at(cut, ahead);
+            if !self.first(&cut, Some(recorded.number), ahead, step, midst)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Tries every cut behind the last operation, and tells of a scenario that does not hold by
+    /// itself: what would come behind that was not swept. Tells whether nothing was left out.
+    fn end(&mut self, store: &MemStore) -> Result<bool, StoreError> {
+        let step = StepNumber(u32::try_from(self.scenario.steps.len()).unwrap_or(u32::MAX));
+        match &self.recording.outcome {
+            Outcome::Held(_) => {}
+            Outcome::NotJudged(..) => {
+                self.tally.not_judged += 1;
+                return Ok(false);
+            }
+            Outcome::Failed(failure) => {
+                self.tally.failed += 1;
+                (self.each)(&Swept {
+                    cut: &PowerCut::new(Lost::All),
+                    again: None,
+                    step,
+                    failure: Some(failure),
+                    scenario: self.scenario,
+                    remains: store,
+                });
+                return Ok(false);
+            }
+        }
+        if store.pending().is_empty() {
+            return Ok(true);
+        }
+        self.digests.follow(store);
+        self.tally.positions += 1;
+        self.tally.midst[Midst::End as usize] += 1;
+        let ahead = store.operations() - self.recording.before_steps();
+        // Nothing is under way that could be torn.
+        for cut in cuts(&Operation::Flush, store, self.random) {
+            if !self.first(&cut, None, ahead, step, store)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tries a cut, when `ahead` operations were issued since the start of the scenario, and every
+    /// one in the recovery from it. Tells whether to go on.
+    fn first(
+        &mut self,
+        cut: &PowerCut,
+        operation: Option<u64>,
+        ahead: u64,
+        step: StepNumber,
+        midst: &MemStore,
+    ) -> Result<bool, StoreError> {
+        self.tally.cuts += 1;
+        let remains = remains(midst, cut, self.scenario);
+        if !self.is_new(step, &remains) {
+            return Ok(true);
+        }
+        self.tally.distinct += 1;
+        let cuts = Cuts {
+            first: cut,
+            again: None,
+            operation,
+            step,
+        };
+        Ok(self.judge(&cuts, &remains) && self.recovery(&cuts, ahead, &remains)?)
     }
 
     /// Tells whether a state is one that nothing has left before in the midst of this step.
@@ -309,7 +379,7 @@ impl<S: Subject, F: FnMut() -> S, E: FnMut(&Swept<'_>) -> bool> Sweep<'_, F, E> 
         self.tally.again.positions += 1;
         let midst = store.fork();
         midst.redo(recorded, false)?;
-        for cut in cuts(recorded, &midst, self.random) {
+        for cut in cuts(&recorded.what, &midst, self.random) {
             self.tally.again.cuts += 1;
             let remains = remains(&midst, &cut, self.scenario);
             if !self.is_new(first.step, &remains) {
@@ -376,7 +446,8 @@ fn remains(midst: &MemStore, cut: &PowerCut, scenario: &Scenario) -> MemStore {
     remains
 }
 
-/// Returns the scenario up to the step in whose midst power is cut, with the cuts before all else.
+/// Returns the scenario up to the step in whose midst power is cut, with the cuts before all else,
+/// or the one that comes behind all else there.
 fn struck<'a>(
     scenario: &Scenario,
     step: StepNumber,
@@ -385,24 +456,32 @@ fn struck<'a>(
     let mut out = scenario.clone();
     let steps = usize::try_from(step.0).unwrap_or(usize::MAX);
     out.steps.truncate(steps);
-    let cuts = cuts.map(|cut| Step {
-        action: Action::PowerCut(cut.clone()),
-        expect: Expect::Any,
-    });
-    out.steps.splice(0..0, cuts);
+    for (place, cut) in cuts.enumerate() {
+        let cut = Step {
+            action: Action::PowerCut(cut.clone()),
+            expect: Expect::Any,
+        };
+        match &cut.action {
+            Action::PowerCut(PowerCut { at: None, .. }) => {
+                out.steps.pop();
+                out.steps.push(cut);
+            }
+            _ => out.steps.insert(place.min(out.steps.len()), cut),
+        }
+    }
     out
 }
 
 /// Returns every cut that is tried in the midst of an operation: the deterministic policies, and
 /// the random ones up to the number `random`.
 #[must_use]
-pub fn cuts(recorded: &Recorded, midst: &MemStore, random: u64) -> Vec<PowerCut> {
+pub fn cuts(what: &Operation, midst: &MemStore, random: u64) -> Vec<PowerCut> {
     let pending = midst.pending().len() as u64;
     let plain = [Lost::All, Lost::None, Lost::Worst, Lost::Reordered];
     let mut cuts: Vec<_> = plain.into_iter().map(PowerCut::new).collect();
     // What loses more of the end than the last operation was tried at an earlier one.
     cuts.extend((1..=pending).map(|one| PowerCut::new(Lost::Only(one))));
-    if pending > 0 && recorded.what != Operation::Flush {
+    if pending > 0 && *what != Operation::Flush {
         for kept in [Kept::Left, Kept::Right, Kept::Middle] {
             for unit in [TornUnit::Sector, TornUnit::Page] {
                 for lost in [Lost::From(pending), Lost::Worst] {

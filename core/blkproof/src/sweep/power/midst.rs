@@ -22,11 +22,13 @@ pub enum Midst {
     Recovery,
     /// Something else: an image is made or rebased.
     Image,
+    /// Nothing: all steps are over.
+    End,
 }
 
 impl Midst {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Guest,
         Self::Job,
         Self::Transaction,
@@ -35,6 +37,7 @@ impl Midst {
         Self::Resize,
         Self::Recovery,
         Self::Image,
+        Self::End,
     ];
 
     /// Returns its name.
@@ -49,6 +52,7 @@ impl Midst {
             Self::Resize => "resize",
             Self::Recovery => "recovery",
             Self::Image => "image",
+            Self::End => "end",
         }
     }
 
