@@ -10,6 +10,7 @@ use blkproof_spec::{ImageName, Millis, Tag};
 
 use crate::block_device::Wait;
 use crate::meter::Meter;
+use crate::pool::Pool;
 use crate::record::{Operation, Recorded};
 use crate::trace::TraceEntry;
 
@@ -22,6 +23,8 @@ struct Inner {
     quiet: AtomicBool,
     recording: AtomicBool,
     meter: Meter,
+    /// Where requests find buffers.
+    pool: Pool,
     files: Mutex<Files>,
 }
 
@@ -54,6 +57,19 @@ struct Delay {
 }
 
 impl Desk {
+    /// Makes a desk whose requests find their buffers in a pool.
+    pub(crate) fn new(pool: &Pool) -> Self {
+        Self(Arc::new(Inner {
+            pool: pool.clone(),
+            ..Inner::default()
+        }))
+    }
+
+    /// Returns where requests find buffers.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Files> {
         self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,6 +127,7 @@ impl Desk {
             quiet: AtomicBool::new(self.is_quiet()),
             recording: AtomicBool::new(false),
             meter: self.meter().fork(),
+            pool: self.pool().clone(),
             files: Mutex::new(Files {
                 record: None,
                 ..self.lock().clone()

@@ -118,17 +118,16 @@ impl<M: Media> FaultStore<M> {
     /// Makes a store on `media`.
     #[must_use]
     pub fn on(media: M) -> Self {
-        let inner = Inner {
-            media,
-            images: BTreeMap::new(),
-            tracing: false,
-            caching: false,
-            rules: 0,
-            devices: 0,
-        };
         Self {
-            inner: Arc::new(Mutex::new(inner)),
-            desk: Desk::default(),
+            desk: Desk::new(&media.pool()),
+            inner: Arc::new(Mutex::new(Inner {
+                media,
+                images: BTreeMap::new(),
+                tracing: false,
+                caching: false,
+                rules: 0,
+                devices: 0,
+            })),
         }
     }
 

@@ -31,8 +31,6 @@ pub(crate) struct Slot<D> {
     pub(crate) layer: Option<Box<Layer>>,
     /// The volatile cache. Where there is one, the layer sends every change and flush through it.
     cache: Option<Box<Volatile>>,
-    /// Where what does not lie in one piece is put together for the layer.
-    scratch: Vec<u8>,
 }
 
 /// Which device of its store it is, and how often it may have changed: while a name's version stays
@@ -134,7 +132,6 @@ impl<D> Shared<D> {
                 version: Version::default(),
                 layer: None,
                 cache: None,
-                scratch: Vec::new(),
             }),
         };
         shared.with_layer(|slot| *slot = layer);
@@ -344,10 +341,11 @@ impl<D: BlockDevice> BlockDevice for Handle<D> {
         if slot.is_plain(IoType::Write, range, &shared.desk) {
             return slot.disk.write_load(offset, load, durability);
         }
-        let mut scratch = core::mem::take(&mut slot.scratch);
+        let pool = shared.desk.pool();
+        let mut scratch = pool.take_scratch();
         let io = Io::Write(load.flat(&mut scratch), durability);
         let result = slot.pass(range, io, &shared.desk, self.opened);
-        slot.scratch = scratch;
+        pool.keep_scratch(scratch);
         result
     }
 }

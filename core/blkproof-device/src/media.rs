@@ -27,6 +27,11 @@ pub trait Media: fmt::Debug + Send + 'static {
 
     /// Returns the names of the disks that the store may not know of.
     fn list(&self) -> Vec<ImageName>;
+
+    /// Returns the pool in which the requests to its disks find buffers.
+    fn pool(&self) -> Pool {
+        Pool::new()
+    }
 }
 
 /// Memory from a pool.
@@ -60,5 +65,9 @@ impl Media for Memory {
 
     fn list(&self) -> Vec<ImageName> {
         Vec::new()
+    }
+
+    fn pool(&self) -> Pool {
+        self.pool.clone()
     }
 }

@@ -25,6 +25,9 @@ const KEPT_PAGES: usize = 2048;
 /// scattered over small disks.
 const KEPT_EXTENTS: usize = 2048;
 
+/// The largest buffer that a pool keeps.
+const KEPT_SCRATCH: usize = 1 << 20;
+
 /// The bytes of a page.
 pub(crate) type Page = [u8; PAGE_BYTES];
 
@@ -37,6 +40,8 @@ pub(crate) struct Stock {
     pages: Vec<Arc<Page>>,
     pages_max: usize,
     extents: Vec<Arc<Extent>>,
+    /// Where what does not lie in one piece is put together for who has to see it so.
+    scratch: Vec<u8>,
 }
 
 impl Default for Pool {
@@ -64,11 +69,24 @@ impl Pool {
             pages: Vec::new(),
             pages_max,
             extents: Vec::new(),
+            scratch: Vec::new(),
         })))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Stock> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the buffer in which bytes are put together; whoever comes meanwhile gets another one.
+    pub(crate) fn take_scratch(&self) -> Vec<u8> {
+        core::mem::take(&mut self.lock().scratch)
+    }
+
+    /// Takes it back.
+    pub(crate) fn keep_scratch(&self, scratch: Vec<u8>) {
+        if scratch.len() <= KEPT_SCRATCH {
+            self.lock().scratch = scratch;
+        }
     }
 
     pub(crate) fn supply(&self) -> Supply<'_> {
