@@ -28,8 +28,9 @@ pub(super) struct Sides {
 }
 
 /// All ratios, in the order of the table.
-pub(super) const NAMES: [&str; 9] = [
+pub(super) const NAMES: [&str; 10] = [
     "shape-over-floor",
+    "small-over-floor",
     "16-tib-over-64-mib",
     "1-tib-over-64-mib",
     "step-of-10000-over-100",
@@ -44,6 +45,7 @@ pub(super) const NAMES: [&str; 9] = [
 pub(super) fn of(name: &str) -> Sides {
     let (above, below) = match name {
         "shape-over-floor" => (judged(shape()), floor()),
+        "small-over-floor" => (cases(), floor()),
         "16-tib-over-64-mib" => (judged(sized(16 << 40)), judged(sized(64 << 20))),
         "1-tib-over-64-mib" => (judged(sized(1 << 40)), judged(sized(64 << 20))),
         "step-of-10000-over-100" => (judged(rounds(10_000)), judged(rounds(100))),
@@ -66,6 +68,26 @@ fn judged(scenario: Scenario) -> Side {
         judge(&mut runner, &mut engine, &scenario);
         units
     })
+}
+
+/// The first cases of the profile `small`, made up and judged, as a campaign does.
+fn cases() -> Side {
+    const CASES: u64 = 64;
+    let profile = small();
+    let mut runner = Runner::new(Options::default());
+    Box::new(move || {
+        for number in 0..CASES {
+            let case = generate::case(1, number, profile);
+            judge(&mut runner, &mut Engine::new(), &case);
+        }
+        CASES
+    })
+}
+
+fn small() -> &'static Profile {
+    let mut profiles = Profile::built_in().iter();
+    let found = profiles.find(|profile| &*profile.name == "small");
+    found.expect("a built-in profile")
 }
 
 fn floor() -> Side {
@@ -126,10 +148,7 @@ fn reads(mut read: impl FnMut(&mut [u8]) + 'static) -> Side {
 
 /// Cases of the profile `small`, by step.
 fn generated() -> Side {
-    let profile = Profile::built_in()
-        .iter()
-        .find(|known| &*known.name == "small");
-    let profile = profile.expect("a built-in profile");
+    let profile = small();
     let mut number = 0;
     Box::new(move || {
         number += 1;
