@@ -248,11 +248,11 @@ impl<M: Media> FaultStore<M> {
     }
 
     /// Allows subjects this much work from now on: each request, opening, creation and removal is
-    /// one, and each KiB of its data one more. Whoever asks for more is unwound with
-    /// [`Overrun`](crate::Overrun), which whoever called the subject has to catch. A new store
-    /// allows as much as there is.
-    pub fn allow(&self, work: u64) {
-        self.desk.meter().allow(work);
+    /// one, and each KiB of its data one more; as much again from each of the next `renewals`
+    /// strikes of a fault on. Whoever asks for more is unwound with [`Overrun`](crate::Overrun),
+    /// which whoever called the subject has to catch. A new store allows as much as there is.
+    pub fn allow(&self, work: u64, renewals: u64) {
+        self.desk.meter().allow(work, renewals);
     }
 
     /// Tells whether a request is suspended under `tag`.

@@ -433,6 +433,7 @@ impl Layer {
     fn fire(&mut self, index: usize, request: &Request, errno: Option<Errno>, desk: &Desk) {
         let entry = &mut self.entries[index];
         entry.fired += 1;
+        desk.meter().renew();
         desk.lock().ledger.push(Firing {
             place: self.place.clone(),
             name: entry.rule.name.clone(),

@@ -10,7 +10,10 @@ use std::panic::resume_unwind;
 /// for ever, comes to an end that is the same each time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub struct Overrun;
+pub struct Overrun {
+    /// How much work was allowed at once.
+    pub allowed: u64,
+}
 
 /// How many bytes of data are as much work as a request.
 const BYTES_PER_UNIT: u64 = 1 << 10;
@@ -25,8 +28,12 @@ pub(crate) struct Meter {
     strike: AtomicU64,
     off: AtomicBool,
     losses: AtomicU64,
+    /// The work that is allowed at once.
+    allowed: AtomicU64,
     /// The work that may still be asked for.
-    allowance: AtomicU64,
+    left: AtomicU64,
+    /// How many faults may still make it as much again.
+    renewals: AtomicU64,
 }
 
 impl Default for Meter {
@@ -36,24 +43,39 @@ impl Default for Meter {
             strike: AtomicU64::new(u64::MAX),
             off: AtomicBool::new(false),
             losses: AtomicU64::new(0),
-            allowance: AtomicU64::new(u64::MAX),
+            allowed: AtomicU64::new(u64::MAX),
+            left: AtomicU64::new(u64::MAX),
+            renewals: AtomicU64::new(0),
         }
     }
 }
 
 impl Meter {
-    /// Allows this much work from now on.
-    pub(crate) fn allow(&self, work: u64) {
-        self.allowance.store(work, Ordering::Relaxed);
+    /// Allows this much work from now on, and as much again from each of the next `renewals` faults
+    /// on.
+    pub(crate) fn allow(&self, work: u64, renewals: u64) {
+        self.allowed.store(work, Ordering::Relaxed);
+        self.left.store(work, Ordering::Relaxed);
+        self.renewals.store(renewals, Ordering::Relaxed);
+    }
+
+    /// Allows as much work again, since a fault struck.
+    pub(crate) fn renew(&self) {
+        let renewals = self.renewals.load(Ordering::Relaxed);
+        if let Some(renewals) = renewals.checked_sub(1) {
+            self.renewals.store(renewals, Ordering::Relaxed);
+            let allowed = self.allowed.load(Ordering::Relaxed);
+            self.left.store(allowed, Ordering::Relaxed);
+        }
     }
 
     /// Takes a request off the allowance; unwinds its caller where nothing is left.
     #[inline]
     pub(crate) fn spend(&self, bytes: u64) {
-        let left = self.allowance.load(Ordering::Relaxed);
+        let left = self.left.load(Ordering::Relaxed);
         match left.checked_sub(1 + bytes / BYTES_PER_UNIT) {
-            Some(left) => self.allowance.store(left, Ordering::Relaxed),
-            None => overrun(),
+            Some(left) => self.left.store(left, Ordering::Relaxed),
+            None => overrun(self.allowed.load(Ordering::Relaxed)),
         }
     }
 
@@ -102,12 +124,14 @@ impl Meter {
             strike: AtomicU64::new(self.strike.load(Ordering::Relaxed)),
             off: AtomicBool::new(self.is_off()),
             losses: AtomicU64::new(self.losses()),
-            allowance: AtomicU64::new(u64::MAX),
+            allowed: AtomicU64::new(u64::MAX),
+            left: AtomicU64::new(u64::MAX),
+            renewals: AtomicU64::new(0),
         }
     }
 }
 
 #[cold]
-fn overrun() -> ! {
-    resume_unwind(Box::new(Overrun))
+fn overrun(allowed: u64) -> ! {
+    resume_unwind(Box::new(Overrun { allowed }))
 }

@@ -6,6 +6,8 @@
 //! something does not hold. A [`Runner`] keeps its buffers and its pool of pages from one scenario
 //! to the next.
 
+mod allowance;
+
 mod carry;
 
 mod check;
@@ -46,6 +48,7 @@ use crate::coverage::Coverage;
 use crate::inspect::Inspector;
 use crate::outcome::{Counts, Failure, Finding, Moment, NotJudged, Outcome};
 use crate::subject::Subject;
+use allowance::Allowance;
 use crash::Mark;
 use known::Known;
 use looked::Looked;
@@ -241,6 +244,7 @@ impl Runner {
             options: self.options,
             coverage: self.coverage.as_mut(),
             capabilities,
+            allowance: Allowance::of(scenario),
             model: &mut self.model,
             trace: self.options.trace.then(trace::Trace::default),
             losses: Losses::of(scenario, self.options.volatile),
@@ -273,6 +277,7 @@ struct Run<'a> {
     options: Options,
     coverage: Option<&'a mut Coverage>,
     capabilities: Capabilities,
+    allowance: Allowance,
     model: &'a mut Model,
     trace: Option<trace::Trace>,
     losses: Losses,

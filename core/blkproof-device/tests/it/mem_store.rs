@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use blkproof_device::{Durability, MemStore, Overrun, Pool, Store, StoreError};
-use blkproof_spec::{ImageName, Length, Offset};
+use blkproof_device::{BlockDevice, Durability, MemStore, Overrun, Pool, Store, StoreError};
+use blkproof_spec::fault::{Effect, Extended, IoType, IoTypes, Rule, When};
+use blkproof_spec::{Errno, FaultRule, ImageName, Layer, Length, Offset, Place};
 
 fn byte_at(store: &MemStore, name: &str, offset: u64) -> u8 {
     let mut buf = [0];
@@ -76,7 +77,7 @@ fn whoever_asks_for_more_work_than_is_allowed_is_unwound() {
     let mut handle = store.subject_handle();
     let mut device = handle.create(&name, Length(1 << 20)).unwrap();
     // A request is one, and each KiB of its data one more; openings and queries count too.
-    store.allow(8);
+    store.allow(8, 0);
     device
         .write_at(Offset(0), &[1; 2048], Durability::Later)
         .unwrap();
@@ -93,6 +94,51 @@ fn whoever_asks_for_more_work_than_is_allowed_is_unwound() {
     assert!(unwound.unwrap_err().is::<Overrun>());
     // The device is as it was, and works again once there is something left.
     assert_eq!(byte_at(&store, "a", 2047), 1);
-    store.allow(u64::MAX);
+    store.allow(u64::MAX, 0);
     again.flush().unwrap();
+}
+
+#[test]
+fn each_fault_allows_as_much_work_again_as_often_as_was_said() {
+    let store = MemStore::new(&Pool::new());
+    let name = ImageName::new("a");
+    let mut handle = store.subject_handle();
+    let mut device = handle.create(&name, Length(1 << 20)).unwrap();
+    store.install(&flush_fails(&name));
+    // Three requests at once, and again from each of two faults on: one more request after these.
+    store.allow(3, 2);
+    let asked = |requests: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(requests)).is_ok();
+    let read = |device: &mut dyn BlockDevice| device.read_at(Offset(0), &mut [0; 8]).unwrap();
+    for _ in 0..2 {
+        assert!(asked(&mut || {
+            read(&mut *device);
+            read(&mut *device);
+            assert!(device.flush().is_err());
+        }));
+    }
+    assert!(asked(&mut || {
+        read(&mut *device);
+        read(&mut *device);
+        assert!(device.flush().is_err());
+    }));
+    let unwound = catch_unwind(AssertUnwindSafe(|| read(&mut *device))).unwrap_err();
+    let overrun = unwound.downcast_ref::<Overrun>().unwrap();
+    assert_eq!(overrun.allowed, 3);
+}
+
+/// A rule by which every flush of an image fails.
+fn flush_fails(image: &ImageName) -> FaultRule {
+    FaultRule {
+        name: None,
+        place: Place {
+            image: image.clone(),
+            layer: Layer::File,
+        },
+        rule: Rule::Extended(Extended {
+            iotypes: IoTypes::only(IoType::Flush),
+            range: None,
+            when: When::Always,
+            effect: Effect::Error(Errno::EIO),
+        }),
+    }
 }

@@ -8,6 +8,7 @@ use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{Observation, Refusal, Reply, Step, StepNumber};
 
 use super::Run;
+use super::allowance::Allowance;
 use super::compare::Look;
 use super::lost::completed;
 use super::power::{is_loss, not_opened};
@@ -101,7 +102,9 @@ impl Run<'_> {
             return Some(Reply::Refused(refusal));
         }
         let read = &mut self.buffers.read;
-        match guarded(self.world, || self.subject.apply(number, action, read)) {
+        match guarded(self.world, self.allowance, || {
+            self.subject.apply(number, action, read)
+        }) {
             Ok(reply) => Some(reply),
             Err(panic) => {
                 self.findings.push(panic);
@@ -171,7 +174,7 @@ impl Run<'_> {
         call: impl FnOnce(&mut dyn Subject) -> Result<(), SubjectError>,
     ) -> bool {
         self.buffers.looked.pass();
-        let finding = match guarded(self.world, || call(self.subject)) {
+        let finding = match guarded(self.world, self.allowance, || call(self.subject)) {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => Finding::Subject {
                 doing: doing.to_owned(),
@@ -190,7 +193,7 @@ impl Run<'_> {
         buffers.events.append(&mut buffers.early);
         let events = &mut buffers.events;
         let status = &mut buffers.status;
-        let asked = guarded(self.world, || {
+        let asked = guarded(self.world, self.allowance, || {
             self.subject.drain_events(events);
             if wants_status {
                 status.bitmaps.clear();
@@ -268,15 +271,15 @@ impl Run<'_> {
     }
 }
 
-/// The work that one call of a subject may ask of its devices: as much as copying half a GiB, or a
-/// million requests. No scenario of any profile needs a hundredth of it.
-const WORK_MAX: u64 = 1 << 20;
-
 /// Calls the subject; a panic becomes a finding, and so does work without end.
-pub(super) fn guarded<T>(world: &dyn World, call: impl FnOnce() -> T) -> Result<T, Finding> {
-    world.allow(WORK_MAX);
+pub(super) fn guarded<T>(
+    world: &dyn World,
+    allowance: Allowance,
+    call: impl FnOnce() -> T,
+) -> Result<T, Finding> {
+    world.allow(allowance.work, allowance.renewals);
     let result = caught(call);
-    world.allow(u64::MAX);
+    world.allow(u64::MAX, 0);
     result
 }
 
@@ -289,9 +292,9 @@ pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Finding> {
 
 /// Returns what a panic says.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    if panic.is::<Overrun>() {
+    if let Some(Overrun { allowed, .. }) = panic.downcast_ref() {
         return format!(
-            "more than {WORK_MAX} requests to the devices (or KiB of their data) in one call"
+            "more than {allowed} requests to the devices (or KiB of their data) in one call"
         );
     }
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);

@@ -64,7 +64,7 @@ impl Run<'_> {
         let status = &mut self.buffers.status;
         status.bitmaps.clear();
         status.jobs.clear();
-        if let Err(panic) = guarded(self.world, || self.subject.status(status)) {
+        if let Err(panic) = guarded(self.world, self.allowance, || self.subject.status(status)) {
             self.findings.push(panic);
             return;
         }

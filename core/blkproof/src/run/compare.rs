@@ -182,7 +182,8 @@ impl Run<'_> {
         let at = At::Device(demand.target.name().clone());
         let mut panic = None;
         self.buffers.looked.pass();
-        let (world, subject) = (self.world, &mut *self.subject);
+        let (world, allowance) = (self.world, self.allowance);
+        let subject = &mut *self.subject;
         self.world.set_quiet(true);
         // The borrow of the subject must not reach into the comparison, which needs the rest.
         let result = compare_parcels(
@@ -191,7 +192,7 @@ impl Run<'_> {
             &mut self.counts.bytes_compared,
             demand,
             &ranges,
-            |range, parcel| match guarded(world, || subject.peek_parcel(&at, range, parcel)) {
+            |range, parcel| match guarded(world, allowance, || subject.peek_parcel(&at, range, parcel)) {
                 Ok(result) => result.map_err(|error| InspectError::new(error.message)),
                 Err(finding) => {
                     panic = Some(finding);

@@ -7,6 +7,7 @@
 use blkproof_device::{MemStore, Recorded};
 use blkproof_spec::{Model, Scenario, StepNumber};
 
+use super::allowance::Allowance;
 use super::carry::guarded;
 use super::known::Known;
 use super::power::{Loss, Losses};
@@ -123,7 +124,7 @@ impl Runner {
     ) -> Vec<Recorded> {
         store.set_recording(true);
         // One that fails, or panics, has done what it has done.
-        let _judged = guarded(store, || {
+        let _judged = guarded(store, Allowance::of(scenario), || {
             subject.open(store.subject_handle(), &scenario.setup)
         });
         let record = store.take_record();

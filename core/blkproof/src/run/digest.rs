@@ -41,7 +41,9 @@ impl Run<'_> {
             let range = ByteRange::new(offset, (PIECE as u64).min(size.0 - offset));
             let piece = &mut buf[..usize::try_from(range.len).unwrap_or(PIECE)];
             self.world.set_quiet(true);
-            let looked = guarded(self.world, || self.subject.peek(&at, range, piece));
+            let looked = guarded(self.world, self.allowance, || {
+                self.subject.peek(&at, range, piece)
+            });
             self.world.set_quiet(false);
             looked?.map_err(|error| problem(error.message))?;
             hash.update(piece);

@@ -18,7 +18,7 @@ pub(super) trait World: Images {
     fn resume(&self, tag: &Tag) -> bool;
     fn tick(&self, span: Millis);
     fn set_quiet(&self, quiet: bool);
-    fn allow(&self, work: u64);
+    fn allow(&self, work: u64, renewals: u64);
     fn suspended(&self, tags: &mut Vec<Tag>);
     fn drain_ledger(&self, firings: &mut Vec<Firing>);
     fn rule_counts(&self) -> Vec<RuleCount>;
@@ -79,8 +79,8 @@ impl<M: Media> World for FaultStore<M> {
         Self::set_quiet(self, quiet);
     }
 
-    fn allow(&self, work: u64) {
-        Self::allow(self, work);
+    fn allow(&self, work: u64, renewals: u64) {
+        Self::allow(self, work, renewals);
     }
 
     fn suspended(&self, tags: &mut Vec<Tag>) {
