@@ -225,6 +225,7 @@ fn traces_differ(first: Outcome, scenario: &Scenario) -> Failure {
             expected: Fact::Text("the same in both runs"),
             seen: Fact::Text("one that differs"),
             mismatches: Vec::new(),
+            has_more: false,
         })));
     failure
 }

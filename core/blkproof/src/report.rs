@@ -64,6 +64,8 @@ pub struct Told {
     pub seen: String,
     /// For contents: where they are wrong.
     pub ranges: Vec<WrongRange>,
+    /// Whether more ranges are wrong than are told.
+    pub has_more: bool,
 }
 
 /// A range whose contents are wrong.
@@ -194,6 +196,10 @@ fn told(finding: &Finding, document: &Document, last: u32) -> Told {
         Finding::Violation(violation) => contents::ranges(violation, document, last),
         _ => Vec::new(),
     };
+    let has_more = match finding {
+        Finding::Violation(violation) => violation.has_more,
+        _ => false,
+    };
     Told {
         name,
         sentence,
@@ -202,6 +208,7 @@ fn told(finding: &Finding, document: &Document, last: u32) -> Told {
         expected,
         seen,
         ranges,
+        has_more,
     }
 }
 

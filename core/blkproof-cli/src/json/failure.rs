@@ -66,6 +66,9 @@ struct Finding {
     seen: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ranges: Vec<Range>,
+    /// Whether more ranges are wrong than are told.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    has_more: bool,
 }
 
 /// A range of bytes whose contents are wrong.
@@ -98,6 +101,7 @@ impl From<Report> for Failure {
             expected: told.expected,
             seen: told.seen,
             ranges: told.ranges.into_iter().map(Range::from).collect(),
+            has_more: told.has_more,
         });
         let timeline = report.timeline.into_iter().map(|entry| Step {
             step: entry.step,

@@ -4,7 +4,8 @@ use super::Model;
 use super::backup::clipped;
 use super::images::{CellId, Choice, ImageId, Source, Value};
 use super::judgement::{
-    About, Against, Demand, Fact, Held, ImageReport, Judgement, Mismatch, Scope, Target, Violation,
+    About, Against, Demand, Fact, Held, ImageReport, Judgement, Mismatch, Mismatches, Scope,
+    Target, Violation,
 };
 use super::ranges::RangeSet;
 use crate::content::Bytes;
@@ -252,30 +253,20 @@ impl Model {
         &self,
         demand: &Demand,
         about: About,
-        mismatches: Vec<Mismatch>,
+        found: Mismatches,
         bytes: &[u8],
         offset: u64,
         out: &mut Judgement,
     ) {
-        let violation = Violation {
-            mismatches,
-            ..Violation::new(
-                demand.property,
-                about.clone(),
-                "contents",
-                Fact::Contents,
-                Fact::Contents,
-            )
-        };
+        let violation = Violation::of_contents(demand.property, about, found);
         let disk_demand =
             demand.against == Against::Itself && matches!(demand.target, Target::Disk(_));
         if disk_demand {
-            let mismatches = violation.mismatches.clone();
-            guest_reads_writes::check(about, mismatches, self.faulted, out);
             let violation = Violation {
                 property: Property::GuestReadsWrites,
                 ..violation
             };
+            guest_reads_writes::check(violation.clone(), self.faulted, out);
             flushed_survives::check(&violation, self.power.losses, out);
             if self.commanded {
                 out.violations.push(Violation {
@@ -369,22 +360,15 @@ impl Model {
     }
 }
 
-/// Adds a violation; one that continues the one before it, in another piece of the same target,
-/// joins it.
+/// Adds a violation; one that continues one before it, in another piece of the same target, joins
+/// it.
 fn join(violation: Violation, out: &mut Judgement) {
-    let same = out.violations.iter_mut().rev().find(|known| {
-        known.property == violation.property
-            && known.about == violation.about
-            && known.aspect == violation.aspect
-            && !known.mismatches.is_empty()
-    });
-    match same {
-        Some(known) => {
-            let room = Violation::MISMATCHES_MAX - known.mismatches.len();
-            known
-                .mismatches
-                .extend(violation.mismatches.into_iter().take(room));
+    let mut rest = Some(violation);
+    for known in out.violations.iter_mut().rev() {
+        match rest.take() {
+            Some(violation) => rest = known.join(violation),
+            None => break,
         }
-        None => out.violations.push(violation),
     }
+    out.violations.extend(rest);
 }

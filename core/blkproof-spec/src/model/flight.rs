@@ -10,7 +10,7 @@ use super::ranges::RangeSet;
 use crate::errno::Errno;
 use crate::fault::Firing;
 use crate::name::RequestId;
-use crate::property::{answers_exact, guest_reads_writes, no_crash, refusal_harmless};
+use crate::property::{Property, answers_exact, guest_reads_writes, no_crash, refusal_harmless};
 use crate::reply::{Refusal, Reply};
 use crate::step::{At, GuestOp, StepNumber};
 use crate::units::ByteRange;
@@ -329,7 +329,9 @@ impl Model {
                 Violation::MISMATCHES_MAX,
             );
             self.learn(&found.pins);
-            guest_reads_writes::check(about.clone(), found.mismatches, self.faulted, out);
+            let property = Property::GuestReadsWrites;
+            let violation = Violation::of_contents(property, about.clone(), found.mismatches);
+            guest_reads_writes::check(violation, self.faulted, out);
         }
     }
 }

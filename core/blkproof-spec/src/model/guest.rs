@@ -344,20 +344,9 @@ impl Model {
             Violation::MISMATCHES_MAX,
         );
         self.learn(&found.pins);
-        if self.power.losses > 0 {
-            let violation = Violation {
-                mismatches: found.mismatches.clone(),
-                ..Violation::new(
-                    Property::GuestReadsWrites,
-                    about.clone(),
-                    "contents",
-                    Fact::Contents,
-                    Fact::Contents,
-                )
-            };
-            flushed_survives::check(&violation, self.power.losses, out);
-        }
-        guest_reads_writes::check(about, found.mismatches, self.faulted, out);
+        let violation = Violation::of_contents(Property::GuestReadsWrites, about, found.mismatches);
+        flushed_survives::check(&violation, self.power.losses, out);
+        guest_reads_writes::check(violation, self.faulted, out);
     }
 
     /// Tells whether a request may give up clusters, and reads hardly any data.

@@ -1,8 +1,9 @@
 //! What the model is shown of a step, and what it says to that.
 
+mod mismatch;
+
 use core::fmt;
 
-use crate::content::{Bytes, Provenance};
 use crate::errno::Errno;
 use crate::event::{ErrorAction, JobEvent, Side};
 use crate::fault::Firing;
@@ -11,6 +12,9 @@ use crate::property::{Property, completed_survives, flushed_survives};
 use crate::reply::Reply;
 use crate::status::{IoStatus, JobEnd, JobState, Status};
 use crate::units::{ByteRange, Length};
+
+pub(crate) use mismatch::Mismatches;
+pub use mismatch::{Held, Mismatch};
 
 /// What was seen of one step.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +109,8 @@ pub struct Violation {
     /// For contents: where they are wrong, merged and in order; at most
     /// [`Violation::MISMATCHES_MAX`] are kept.
     pub mismatches: Vec<Mismatch>,
+    /// Whether there are more mismatches than are kept.
+    pub has_more: bool,
 }
 
 impl Violation {
@@ -125,7 +131,46 @@ impl Violation {
             expected,
             seen,
             mismatches: Vec::new(),
+            has_more: false,
         }
+    }
+
+    /// Returns the violation of wrong contents.
+    pub(crate) fn of_contents(property: Property, about: About, found: Mismatches) -> Self {
+        Self {
+            mismatches: found.kept,
+            has_more: found.has_more,
+            ..Self::new(property, about, "contents", Fact::Contents, Fact::Contents)
+        }
+    }
+
+    /// Takes in what another look found wrong in the same way with the contents of the same,
+    /// behind what is known; returns it where it is about something else.
+    pub fn join(&mut self, next: Self) -> Option<Self> {
+        let same = self.property == next.property
+            && self.about == next.about
+            && self.aspect == next.aspect
+            && !self.mismatches.is_empty()
+            && !next.mismatches.is_empty();
+        if !same {
+            return Some(next);
+        }
+        let mut all = Mismatches {
+            kept: std::mem::take(&mut self.mismatches),
+            has_more: self.has_more,
+            most: Self::MISMATCHES_MAX,
+        };
+        for Mismatch {
+            range,
+            held,
+            expected,
+        } in next.mismatches
+        {
+            all.add(range, held, &expected);
+        }
+        self.mismatches = all.kept;
+        self.has_more = all.has_more || next.has_more;
+        None
     }
 }
 
@@ -138,6 +183,9 @@ impl fmt::Display for Violation {
         for (index, mismatch) in self.mismatches.iter().enumerate() {
             let separator = if index == 0 { ": " } else { "; " };
             write!(f, "{separator}{mismatch}")?;
+        }
+        if self.has_more {
+            f.write_str("; and more behind these")?;
         }
         Ok(())
     }
@@ -293,52 +341,6 @@ fn write_end(f: &mut fmt::Formatter<'_>, end: Option<JobEnd>) -> fmt::Result {
         Some(JobEnd::Success) => f.write_str("success"),
         Some(JobEnd::Failed(errno)) => write!(f, "failed({errno})"),
         Some(JobEnd::Cancelled) => f.write_str("cancelled"),
-    }
-}
-
-/// A range whose contents are wrong in one way.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Mismatch {
-    /// Where.
-    pub range: ByteRange,
-    /// What stands there.
-    pub held: Held,
-    /// What may stand there: more than one value where faults left it open.
-    pub expected: Vec<Bytes>,
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} holds {}, must hold ", self.range, self.held)?;
-        write_list(f, " or ", &self.expected, |f, bytes| match bytes {
-            Bytes::Fill(byte) => write!(f, "{byte:#04x}"),
-            Bytes::Stamp { write, .. } => write!(f, "what step {} wrote", write.0),
-        })
-    }
-}
-
-/// What was found where something else should stand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Held {
-    /// One byte throughout.
-    Fill(u8),
-    /// An intact stamp, and where it comes from.
-    Stamp(Provenance),
-    /// Neither.
-    Other,
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fill(byte) => write!(f, "{byte:#04x}"),
-            Self::Stamp(found) => write!(
-                f,
-                "what step {} wrote to sector {} of disk {}",
-                found.write.0, found.sector, found.disk.0
-            ),
-            Self::Other => f.write_str("bytes of no known origin"),
-        }
     }
 }
 

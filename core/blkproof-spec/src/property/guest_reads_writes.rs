@@ -7,24 +7,14 @@ pub(super) const SENTENCE: &str =
 
 pub(super) const WHEN: &str = "At every guest read, and over every disk at the end.";
 
-use super::{Property, refused_not_wrong};
-use crate::model::{About, Fact, Judgement, Mismatch, Violation};
+use super::refused_not_wrong;
+use crate::model::{Judgement, Violation};
 
-/// Reports what a guest read got wrong.
-pub(crate) fn check(about: About, found: Vec<Mismatch>, faulted: bool, out: &mut Judgement) {
-    if found.is_empty() {
+/// Reports what a guest read, or would read, got wrong.
+pub(crate) fn check(found: Violation, faulted: bool, out: &mut Judgement) {
+    if found.mismatches.is_empty() {
         return;
     }
-    let violation = Violation {
-        mismatches: found,
-        ..Violation::new(
-            Property::GuestReadsWrites,
-            about,
-            "contents",
-            Fact::Contents,
-            Fact::Contents,
-        )
-    };
-    refused_not_wrong::check(&violation, faulted, out);
-    out.violations.push(violation);
+    refused_not_wrong::check(&found, faulted, out);
+    out.violations.push(found);
 }

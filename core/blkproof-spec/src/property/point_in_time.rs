@@ -36,6 +36,7 @@ pub(crate) fn check(
     }
     let violation = Violation {
         mismatches: later,
+        has_more: found.has_more,
         ..Violation::new(
             Property::PointInTime,
             found.about.clone(),

@@ -93,9 +93,15 @@ fn write_finding(out: &mut String, finding: &Told, ranges_max: usize) -> fmt::Re
     for range in finding.ranges.iter().take(ranges_max) {
         write_range(out, range)?;
     }
-    match finding.ranges.len().checked_sub(ranges_max) {
-        None | Some(0) => Ok(()),
-        Some(more) => writeln!(out, "      and {more} more ranges"),
+    match (
+        finding.ranges.len().saturating_sub(ranges_max),
+        finding.has_more,
+    ) {
+        (0, false) => Ok(()),
+        (0, true) => writeln!(out, "      and more behind these"),
+        (1, false) => writeln!(out, "      and 1 more range"),
+        (more, false) => writeln!(out, "      and {more} more ranges"),
+        (more, true) => writeln!(out, "      and more than {more} more ranges"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Fulfilling the model's demands: reading what it wants to see compared.
 
 use blkproof_device::Parcel;
-use blkproof_spec::model::{Demand, Fact, Held, Mismatch, Scope, Target, Violation};
+use blkproof_spec::model::{Demand, Fact, Scope, Target, Violation};
 use blkproof_spec::{At, ByteRange, Format, ImageName};
 
 use super::Run;
@@ -158,6 +158,7 @@ impl Run<'_> {
                 expected: Fact::Bytes(demand.size),
                 seen: Fact::Bytes(image.size()),
                 mismatches: Vec::new(),
+                has_more: false,
             });
         }
         let size = image.size().0.min(demand.size.0);
@@ -192,7 +193,9 @@ impl Run<'_> {
             &mut self.counts.bytes_compared,
             demand,
             &ranges,
-            |range, parcel| match guarded(world, allowance, || subject.peek_parcel(&at, range, parcel)) {
+            |range, parcel| match guarded(world, allowance, || {
+                subject.peek_parcel(&at, range, parcel)
+            }) {
                 Ok(result) => result.map_err(|error| InspectError::new(error.message)),
                 Err(finding) => {
                     panic = Some(finding);
@@ -319,47 +322,11 @@ fn clip(ranges: &mut Vec<ByteRange>, within: &[ByteRange], size: u64) {
 
 /// Adds a violation to the findings, merged with the last one where it goes on with the same.
 pub(super) fn merge(findings: &mut Vec<Finding>, violation: Violation) {
-    if let Some(Finding::Violation(last)) = findings.last_mut() {
-        let same = last.property == violation.property
-            && last.about == violation.about
-            && last.aspect == violation.aspect
-            && !last.mismatches.is_empty()
-            && !violation.mismatches.is_empty();
-        if same {
-            for mismatch in violation.mismatches {
-                add_mismatch(&mut last.mismatches, mismatch);
-            }
-            return;
-        }
-    }
-    findings.push(Finding::Violation(Box::new(violation)));
-}
-
-fn add_mismatch(mismatches: &mut Vec<Mismatch>, next: Mismatch) {
-    if let Some(last) = mismatches.last_mut()
-        && last.range.end() == next.range.start
-        && last.expected == next.expected
-        && goes_on(last, &next)
-    {
-        last.range = ByteRange::between(last.range.start, next.range.end());
-        return;
-    }
-    if mismatches.len() < Violation::MISMATCHES_MAX {
-        mismatches.push(next);
-    }
-}
-
-/// Tells whether what `next` holds is the continuation of what `last` holds.
-fn goes_on(last: &Mismatch, next: &Mismatch) -> bool {
-    match (last.held, next.held) {
-        (Held::Stamp(one), Held::Stamp(other)) => {
-            let sectors = last.range.len / blkproof_spec::SECTOR;
-            one.disk == other.disk
-                && one.write == other.write
-                && one.sector + sectors == other.sector
-        }
-        (one, other) => one == other,
-    }
+    let rest = match findings.last_mut() {
+        Some(Finding::Violation(last)) => last.join(violation),
+        _ => Some(violation),
+    };
+    findings.extend(rest.map(|violation| Finding::Violation(Box::new(violation))));
 }
 
 #[cfg(test)]

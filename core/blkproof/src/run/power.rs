@@ -165,7 +165,9 @@ impl Run<'_> {
             self.losses.killed &= loss == Loss::Kill;
             // What the subject said before was heard.
             let events = &mut self.buffers.early;
-            if let Err(panic) = guarded(self.world, self.allowance, || self.subject.drain_events(events)) {
+            if let Err(panic) = guarded(self.world, self.allowance, || {
+                self.subject.drain_events(events)
+            }) {
                 self.findings.push(panic);
                 return None;
             }
@@ -175,7 +177,9 @@ impl Run<'_> {
             self.arm(true);
             let handle = self.world.handle();
             let setup = &self.scenario.setup;
-            let opened = guarded(self.world, self.allowance, || self.subject.open(handle, setup));
+            let opened = guarded(self.world, self.allowance, || {
+                self.subject.open(handle, setup)
+            });
             let off = self.world.is_off();
             self.arm(false);
             match opened {
@@ -228,6 +232,7 @@ impl Run<'_> {
             expected: Fact::Text("disks that open"),
             seen: Fact::Message(message.into()),
             mismatches: Vec::new(),
+            has_more: false,
         })));
     }
 
@@ -336,7 +341,9 @@ impl Run<'_> {
         let mut found = sizes.first().copied().unwrap_or_default();
         for size in sizes.iter().rev().filter(|size| **size > 0) {
             let last = blkproof_spec::ByteRange::new(size - 1, 1);
-            let read = guarded(self.world, self.allowance, || self.subject.peek(&at, last, &mut byte));
+            let read = guarded(self.world, self.allowance, || {
+                self.subject.peek(&at, last, &mut byte)
+            });
             if matches!(read, Ok(Ok(()))) {
                 found = *size;
                 break;

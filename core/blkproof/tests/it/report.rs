@@ -1,7 +1,7 @@
 //! How failures are told.
 
 use blkproof::text::Document;
-use blkproof::{Outcome, Report};
+use blkproof::{Finding, Outcome, Report};
 
 use crate::engines::Lie;
 use crate::run::run;
@@ -63,4 +63,19 @@ fn panics_are_told() {
     let text = report(Lie::Panics).render();
     assert!(text.contains("a canary panics"), "{text}");
     assert!(text.contains("no-crash at backup"), "{text}");
+}
+
+#[test]
+fn a_list_of_wrong_ranges_that_was_cut_says_so() {
+    let document = Document::parse(SCENARIO.as_bytes()).expect("the text is fine");
+    let Outcome::Failed(mut failure) = run(&document.scenario, Lie::SkipsSecond) else {
+        panic!("it is caught");
+    };
+    for finding in &mut failure.findings {
+        if let Finding::Violation(violation) = finding {
+            violation.has_more = true;
+        }
+    }
+    let text = Report::new(&failure, &document, "a.blk", "again").render();
+    assert!(text.contains("\n      and more behind these\n"), "{text}");
 }

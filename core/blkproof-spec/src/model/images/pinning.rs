@@ -2,7 +2,7 @@
 
 use super::{Absent, CellId, Choice, Contents, ImageId, Images, Value};
 use crate::content::{Bytes, provenance};
-use crate::model::judgement::{Held, Mismatch};
+use crate::model::judgement::{Held, Mismatches};
 use crate::units::{ByteRange, SECTOR};
 
 /// What bytes are compared with.
@@ -18,43 +18,9 @@ pub(crate) enum Source<'a> {
 #[derive(Default, Debug)]
 pub(crate) struct Comparison {
     /// Where the bytes are wrong, merged.
-    pub(crate) mismatches: Vec<Mismatch>,
+    pub(crate) mismatches: Mismatches,
     /// Which sectors of cells showed which value they have.
     pub(crate) pins: Vec<(CellId, ByteRange, Choice)>,
-}
-
-impl Comparison {
-    /// Adds what one comparison of a stretch found; a sector that is wrong like the one before it
-    /// joins it.
-    fn push(&mut self, range: ByteRange, held: Held, expected: &[Bytes], most: usize) {
-        if let Some(last) = self.mismatches.last_mut()
-            && last.range.end() == range.start
-            && last.expected == expected
-            && joins(last.held, held, last.range)
-        {
-            last.range.len += range.len;
-            return;
-        }
-        if self.mismatches.len() < most {
-            self.mismatches.push(Mismatch {
-                range,
-                held,
-                expected: expected.to_vec(),
-            });
-        }
-    }
-}
-
-/// Tells whether what a sector holds continues what the range before it holds.
-fn joins(before: Held, next: Held, range: ByteRange) -> bool {
-    match (before, next) {
-        (Held::Stamp(first), Held::Stamp(next)) => {
-            let sectors = range.len.div_ceil(SECTOR);
-            next.sector == first.sector + sectors
-                && (next.disk, next.write) == (first.disk, first.write)
-        }
-        (before, next) => before == next,
-    }
 }
 
 fn held(position: u64, bytes: &[u8]) -> Held {
@@ -95,7 +61,10 @@ impl Images {
         bytes: &[u8],
         mismatches_max: usize,
     ) -> Comparison {
-        let mut out = Comparison::default();
+        let mut out = Comparison {
+            mismatches: Mismatches::new(mismatches_max),
+            pins: Vec::new(),
+        };
         let end = offset.saturating_add(bytes.len() as u64);
         let mut candidates = Vec::new();
         let mut at = offset;
@@ -124,12 +93,8 @@ impl Images {
                 for sector in sectors(wrong.intersect(range)) {
                     let part = slice(bytes, offset, sector);
                     if only.mismatch(sector.start, part).is_some() {
-                        out.push(
-                            sector,
-                            held(sector.start, part),
-                            &candidates,
-                            mismatches_max,
-                        );
+                        out.mismatches
+                            .add(sector, held(sector.start, part), &candidates);
                     }
                 }
                 continue;
@@ -137,12 +102,8 @@ impl Images {
             for sector in sectors(range) {
                 let part = slice(bytes, offset, sector);
                 if !self.learn(source, sector, part, &mut out.pins) {
-                    out.push(
-                        sector,
-                        held(sector.start, part),
-                        &candidates,
-                        mismatches_max,
-                    );
+                    out.mismatches
+                        .add(sector, held(sector.start, part), &candidates);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{K, M, Stage, add, create, disk, finish, full, increment, read, success, write};
 use crate::content::{Bytes, DiskId, WriteNumber};
-use crate::model::{Demand, Observation, Scope, Target};
+use crate::model::{Demand, Observation, Scope, Target, Violation};
 use crate::property::Property::{
     GuestReadsWrites, PointInTime, RestoreExact, RestorePointsSurvive,
 };
@@ -253,4 +253,46 @@ fn what_cannot_be_detected_is_not_judged() {
     assert!(stage.model.is_undetectable());
     stage.model.finish(&mut stage.said);
     assert_eq!(stage.said.demands, []);
+}
+
+/// Shows a full backup's target sector by sector, each with one byte, and returns what is said.
+fn compare_sectors(held: impl Fn(u64) -> u8) -> Violation {
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&finish(full("full")), &success("d", M));
+    let demand = contents(&stage)[0].clone();
+    for sector in 0..M / 512 {
+        let (at, piece) = (sector * 512, [held(sector); 512]);
+        stage.model.compare(&demand, at, &piece, &mut stage.said);
+    }
+    let about = |violation: &&Violation| violation.property == RestoreExact;
+    let violations = &stage.said.violations;
+    assert_eq!(violations.iter().filter(about).count(), 1);
+    violations.iter().find(about).unwrap().clone()
+}
+
+#[test]
+fn what_is_wrong_alike_in_adjacent_pieces_is_one_range() {
+    let said = compare_sectors(|sector| if sector < 256 { 7 } else { 0 });
+    let ranges: Vec<_> = said.mismatches.iter().map(|wrong| wrong.range).collect();
+    assert_eq!(ranges, [ByteRange::new(0, 128 * K)]);
+    assert!(!said.has_more);
+    assert!(!said.to_string().contains("more"), "{said}");
+}
+
+#[test]
+fn the_limit_counts_merged_ranges_and_says_that_it_cut_the_list() {
+    // As many ranges of two sectors as are kept, and then one more.
+    let alternate =
+        |ranges: u64| move |sector: u64| u8::from(sector < 4 * ranges && sector & 2 == 0);
+    let most = Violation::MISMATCHES_MAX as u64;
+    let said = compare_sectors(alternate(most));
+    assert_eq!(said.mismatches.len(), Violation::MISMATCHES_MAX);
+    assert!(!said.has_more);
+    let said = compare_sectors(alternate(most + 1));
+    assert_eq!(said.mismatches.len(), Violation::MISMATCHES_MAX);
+    assert!(said.has_more);
+    assert!(
+        said.to_string().ends_with("; and more behind these"),
+        "{said}"
+    );
 }
