@@ -43,6 +43,8 @@ mod events;
 
 mod ends;
 
+mod saved;
+
 mod control;
 
 mod power;

@@ -8,6 +8,7 @@ use super::judgement::{About, Fact, Judgement, Observation};
 use super::persistence::judge_refusal;
 use super::plan::{Plan, PlannedTarget, Refused};
 use super::ranges::RangeSet;
+use super::saved::Saved;
 use crate::event::JobEvent;
 use crate::geometry::Format;
 use crate::name::{ImageName, JobName};
@@ -245,6 +246,7 @@ impl Model {
             point,
             restores,
             touched: RangeSet::default(),
+            saved: Saved::default(),
             state: None,
             len: None,
             offset: 0,
@@ -262,6 +264,7 @@ impl Model {
             end: None,
             errors: Errors::default(),
         });
+        self.spoil_shared(target);
         self.jobs.len() - 1
     }
 

@@ -52,6 +52,9 @@ impl Model {
             return;
         }
         self.faulted = true;
+        for firing in seen.fired.iter().filter(|firing| firing.errno.is_some()) {
+            self.spoil_target(&firing.place.image);
+        }
         let workers = self.workers(step);
         let mut flights = std::mem::take(&mut self.flights);
         for flight in &mut flights {
@@ -144,6 +147,7 @@ impl Model {
         let (source, target) = (self.jobs[index].source, self.jobs[index].target);
         for firing in fired {
             let Some(errno) = firing.errno else { continue };
+            self.spoil_target(&firing.place.image);
             let read = self.on_chain(source, &firing.place.image);
             let write = self.on_chain(target, &firing.place.image);
             let query = read && self.may_be_table(firing);

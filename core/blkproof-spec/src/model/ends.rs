@@ -57,6 +57,8 @@ impl Model {
             // Success is reported of what is durable.
             self.flushed(job.target);
             self.demand_target(&job, may, out);
+        } else if self.left_as_saved(&job, end) {
+            self.leave_saved(&job, out);
         } else {
             self.blur_target(&job);
         }
@@ -290,7 +292,7 @@ impl Model {
 }
 
 /// Replaces `range` of a layer by frozen contents.
-fn put(layer: &mut Contents, range: ByteRange, frozen: &Contents) {
+pub(super) fn put(layer: &mut Contents, range: ByteRange, frozen: &Contents) {
     layer.set(range, Value::ZERO);
     for run in frozen.within(range) {
         layer.set(run.range(), run.value);

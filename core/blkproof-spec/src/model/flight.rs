@@ -111,6 +111,10 @@ impl Model {
                 if let GuestOp::Read { range } = flight.op {
                     self.judge_flown_read(&flight, range, seen.data, out);
                 }
+                // Where a drain carried it out, its changes were taken in then.
+                if let Some(effect) = flight.effect.filter(|_| !flight.done) {
+                    self.saved(flight.disk, effect.range);
+                }
                 self.land(&flight, Some(true));
             }
             (Reply::Failed(errno), None) => {
@@ -196,6 +200,9 @@ impl Model {
                 .contested
                 .extend(changes.map(|effect| effect.range.intersect(*range)));
         }
+        if op.is_write() && doomed.is_none() {
+            self.saving(disk, op.range());
+        }
         if let Some(effect) = effect {
             let moment = self.change(disk, effect.range);
             flight.moment = moment;
@@ -279,6 +286,9 @@ impl Model {
                 flight.done = true;
                 let well = flight.errors.is_empty() && flight.doomed.is_none();
                 self.land(flight, well.then_some(true));
+                if let Some(effect) = flight.effect.filter(|_| well) {
+                    self.saved(disk, effect.range);
+                }
             }
         }
         flights.retain(|flight| flight.id.is_some() || !flight.done);

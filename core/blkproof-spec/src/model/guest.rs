@@ -72,6 +72,9 @@ impl Model {
                 out,
             );
         }
+        if op.is_write() {
+            self.saving(disk, op.range());
+        }
         let mut errors = Vec::new();
         self.reach_of(disk, op, seen.fired, &mut errors);
         match seen.reply {
@@ -176,6 +179,7 @@ impl Model {
         let Some(effect) = self.effect(number, disk, op) else {
             return;
         };
+        self.saved(disk, effect.range);
         let moment = self.change(disk, effect.range);
         if let GuestOp::Write { fua: true, .. } = op {
             self.written_through(disk, effect.range, effect.value);

@@ -3,6 +3,7 @@
 use super::bitmaps::Owner;
 use super::images::{Contents, ImageId};
 use super::ranges::RangeSet;
+use super::saved::Saved;
 use crate::errno::Errno;
 use crate::event::{ErrorAction, Side};
 use crate::fault::Firing;
@@ -140,6 +141,8 @@ pub(crate) struct Job {
     pub(crate) restores: bool,
     /// Where the guest wrote since it froze its source.
     pub(crate) touched: RangeSet,
+    /// What it saved of that, if it copies nothing by itself.
+    pub(crate) saved: Saved,
     /// `None` until it was seen to be created.
     pub(crate) state: Option<JobState>,
     pub(crate) len: Option<u64>,

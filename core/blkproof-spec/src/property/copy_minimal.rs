@@ -1,14 +1,14 @@
 //! An incremental, bitmap or top backup copies no cluster that is neither dirty nor
 //! forced by rounding.
 //!
-//! Checked: when a job's length is reported, and over the target's allocation when it
-//! succeeded.
+//! Checked: when a job's length is reported, and over the target's allocation when it succeeded, or
+//! copied nothing by itself and was cancelled.
 
 pub(super) const SENTENCE: &str = "An incremental, bitmap or top backup copies no cluster that is \
     neither dirty nor forced by rounding.";
 
 pub(super) const WHEN: &str = "When a job's length is reported, and over the target's allocation \
-    when it succeeded.";
+    when it succeeded, or copied nothing by itself and was cancelled.";
 
 use super::{Property, answers_exact};
 use crate::model::{About, Fact, Judgement, Violation};

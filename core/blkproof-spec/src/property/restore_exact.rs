@@ -2,13 +2,15 @@
 //! copy and is untouched elsewhere; with a base below it, the whole chain equals the
 //! frozen contents.
 //!
-//! Checked: when a job reports success, and at the end.
+//! Checked: when a job reports success, when one that copies nothing by itself is cancelled, and at
+//! the end.
 
 pub(super) const SENTENCE: &str = "After a job that reported success its target holds the frozen \
     contents where it had to copy and is untouched elsewhere; with a base below it, the whole \
     chain equals the frozen contents.";
 
-pub(super) const WHEN: &str = "When a job reports success, and at the end.";
+pub(super) const WHEN: &str = "When a job reports success, when one that copies nothing by \
+    itself is cancelled, and at the end.";
 
 use super::{Property, point_in_time, refused_not_wrong};
 use crate::model::{Judgement, Mismatch, Violation};

@@ -2,12 +2,16 @@
 
 use super::{K, M, Stage, add, create, disk, finish, full, increment, read, success, write};
 use crate::content::{Bytes, DiskId, WriteNumber};
+use crate::errno::Errno;
+use crate::event::JobEvent;
+use crate::fault::IoType;
 use crate::model::{Demand, Observation, Scope, Target, Violation};
 use crate::property::Property::{
-    GuestReadsWrites, PointInTime, RestoreExact, RestorePointsSurvive,
+    GuestReadsWrites, PointInTime, RefusedNotWrong, RestoreExact, RestorePointsSurvive,
 };
 use crate::reply::Reply;
-use crate::step::{Action, Check, GuestOp, Reference};
+use crate::status::JobState::{Aborting, Concluded, Created, Null, Running};
+use crate::step::{Action, Backup, Check, GuestOp, JobVerb, Reference, Sync, TargetMode};
 use crate::units::{ByteRange, Length};
 
 fn stamp(step: u32) -> Bytes {
@@ -295,4 +299,104 @@ fn the_limit_counts_merged_ranges_and_says_that_it_cut_the_list() {
         said.to_string().ends_with("; and more behind these"),
         "{said}"
     );
+}
+
+/// A `none` job of disk `d`, whose first clusters hold what step 1 wrote. Its target has no base.
+fn saving() -> Stage {
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&write(0, 256 * K), &[]);
+    stage.done(&create("t", M, 64 * K, None), &[]);
+    let backup = Backup {
+        mode: TargetMode::Existing,
+        ..Backup::new("d".into(), Sync::None, "t".into())
+    };
+    stage.done(
+        &super::start(backup),
+        &super::states("d", &[Created, Running]),
+    );
+    stage
+}
+
+fn cancel(stage: &mut Stage) -> Vec<Demand> {
+    let mut events = super::states("d", &[Aborting]);
+    events.push(JobEvent::Cancelled {
+        job: "d".into(),
+        len: Length(M),
+        offset: Length(64 * K),
+        speed: 0,
+    });
+    events.extend(super::states("d", &[Concluded, Null]));
+    let cancel = Action::Job {
+        job: super::job("d"),
+        verb: JobVerb::Cancel { force: false },
+    };
+    stage.done(&cancel, &events);
+    let demands = stage.said.demands.iter();
+    let of_target = demands.filter(|demand| demand.target == Target::Image("t".into()));
+    of_target.cloned().collect()
+}
+
+#[test]
+fn what_the_guest_changed_a_cancelled_job_has_saved() {
+    let mut stage = saving();
+    stage.done(&write(70 * K, 512), &[]);
+    let demands = cancel(&mut stage);
+    let scopes: Vec<_> = demands.iter().map(|demand| demand.scope.clone()).collect();
+    let saved = Scope::Within(vec![ByteRange::new(64 * K, 64 * K)]);
+    assert_eq!(scopes, [Scope::Allocation, saved, Scope::Whole]);
+    let mut compare = |demand: &Demand, piece: (Bytes, u64, usize)| {
+        stage.said.clear();
+        let bytes = bytes(&[piece]);
+        stage
+            .model
+            .compare(demand, piece.1, &bytes, &mut stage.said);
+        stage.broken()
+    };
+    let frozen = (stamp(1), 64 * K, 65536);
+    assert_eq!(compare(&demands[1], frozen), []);
+    let later = (stamp(4), 70 * K, 512);
+    assert_eq!(compare(&demands[1], later), [RestoreExact, PointInTime]);
+    let nothing = (Bytes::ZERO, 64 * K, 65536);
+    assert_eq!(compare(&demands[1], nothing), [RestoreExact]);
+    // What nobody touched is as the job found it.
+    assert_eq!(compare(&demands[2], (Bytes::ZERO, 0, 65536)), []);
+    assert_eq!(compare(&demands[2], (stamp(1), 0, 65536)), [RestoreExact]);
+}
+
+#[test]
+fn what_a_request_that_failed_left_in_the_target_is_open() {
+    let mut stage = saving();
+    let fired = [super::firing("d", IoType::Read, Errno::EIO)];
+    let failed = Observation {
+        fired: &fired,
+        ..Observation::of(Reply::Failed(Errno::EIO))
+    };
+    stage.show(&write(70 * K, 512), &failed);
+    assert_eq!(stage.said.violations, []);
+    let demands = cancel(&mut stage);
+    assert_eq!(demands[1].scope, Scope::Within(Vec::new()));
+    for held in [Bytes::ZERO, stamp(1)] {
+        let bytes = bytes(&[(held, 70 * K, 512)]);
+        let mut model = stage.model.clone();
+        model.compare(&demands[2], 70 * K, &bytes, &mut stage.said);
+        assert_eq!(stage.said.violations, []);
+    }
+    let bytes = bytes(&[(stamp(3), 70 * K, 512)]);
+    stage
+        .model
+        .compare(&demands[2], 70 * K, &bytes, &mut stage.said);
+    assert_eq!(stage.broken(), [RestoreExact, RefusedNotWrong]);
+}
+
+#[test]
+fn a_target_that_a_fault_struck_is_not_judged() {
+    let mut stage = saving();
+    let fired = [super::firing("t", IoType::Write, Errno::EIO)];
+    let failed = Observation {
+        fired: &fired,
+        ..Observation::of(Reply::Failed(Errno::EIO))
+    };
+    stage.show(&write(70 * K, 512), &failed);
+    assert_eq!(stage.said.violations, []);
+    assert_eq!(cancel(&mut stage), []);
 }
