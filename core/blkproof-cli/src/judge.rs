@@ -8,11 +8,10 @@ use std::panic;
 use blkproof::coverage::Coverage;
 use blkproof::device::{MemStore, Operation, Pool};
 use blkproof::known::{Known, Sightings};
-use blkproof::spec::model::{About, Fact, Violation};
-use blkproof::spec::{Property, Scenario};
+use blkproof::spec::Scenario;
 use blkproof::sweep::log::{self, Broken, Log, SweepError};
 use blkproof::sweep::power;
-use blkproof::{Failure, Finding, Moment, Options, Outcome, Runner};
+use blkproof::{Failure, Options, Outcome, Runner};
 use blkproof_engine::{Bugs, Engine, ImageInspector};
 
 use crate::args::BugName;
@@ -139,10 +138,7 @@ impl Judge {
     pub(crate) fn judge_twice(&mut self, scenario: &Scenario) -> Outcome {
         let first = run(&mut self.traced, self.bugs, scenario);
         let second = run(&mut self.again, self.bugs, scenario);
-        if first.counts().trace == second.counts().trace {
-            return first;
-        }
-        Outcome::Failed(Box::new(traces_differ(first, scenario)))
+        Outcome::of_two(first, &second, scenario)
     }
 }
 
@@ -201,31 +197,4 @@ fn run(runner: &mut Runner, bugs: Bugs, scenario: &Scenario) -> Outcome {
     let outcome = runner.run(scenario, &mut engine, Some(&mut inspector));
     JUDGING.set(false);
     outcome
-}
-
-/// Adds to what came of the first run that the second one went another way.
-fn traces_differ(first: Outcome, scenario: &Scenario) -> Failure {
-    let mut failure = match first {
-        Outcome::Failed(failure) => *failure,
-        Outcome::Held(counts) | Outcome::NotJudged(_, counts) => Failure {
-            moment: Moment::End,
-            step_kind: Moment::End.step_kind(scenario),
-            findings: Vec::new(),
-            replies: Vec::new(),
-            firings: Vec::new(),
-            counts,
-        },
-    };
-    failure
-        .findings
-        .push(Finding::Violation(Box::new(Violation {
-            property: Property::Deterministic,
-            about: About::Step,
-            aspect: "trace",
-            expected: Fact::Text("the same in both runs"),
-            seen: Fact::Text("one that differs"),
-            mismatches: Vec::new(),
-            has_more: false,
-        })));
-    failure
 }

@@ -9,6 +9,7 @@ use blkproof_spec::{
     ByteRange, FaultRule, ImageName, Property, Reply, Scenario, StatedOutcome, StepNumber,
 };
 
+use crate::run::sha256_hex;
 use crate::text::keyword;
 
 /// What came of running a scenario.
@@ -274,6 +275,34 @@ impl Outcome {
             }
             _ => false,
         }
+    }
+
+    /// Returns what came of two runs of a scenario, both with their traces: that of the first one,
+    /// and that the second one went another way, if it did.
+    #[must_use]
+    pub fn of_two(first: Self, second: &Self, scenario: &Scenario) -> Self {
+        let (one, other) = (first.counts().trace, second.counts().trace);
+        if one == other {
+            return first;
+        }
+        let mut failure = match first {
+            Self::Failed(failure) => failure,
+            Self::Held(counts) | Self::NotJudged(_, counts) => Box::new(Failure {
+                moment: Moment::End,
+                step_kind: Moment::End.step_kind(scenario),
+                findings: Vec::new(),
+                replies: Vec::new(),
+                firings: Vec::new(),
+                counts,
+            }),
+        };
+        let trace = |digest: Option<[u8; 32]>| match digest {
+            Some(digest) => format!("trace {}", &sha256_hex(&digest)[..16]),
+            None => "no trace".to_owned(),
+        };
+        let differs = Violation::not_deterministic(&trace(one), &trace(other));
+        failure.findings.push(Finding::Violation(Box::new(differs)));
+        Self::Failed(failure)
     }
 
     /// Returns what the run did.

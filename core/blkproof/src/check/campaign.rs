@@ -26,6 +26,9 @@ const CANDIDATES_MAX: u64 = 2000;
 /// How many of them, where each takes a process of its own.
 const PROCESSES_MAX: u64 = 120;
 
+/// How often a case is run twice: each time its number divides by this.
+const TWICE_EVERY: u64 = 16;
+
 /// What a check judges.
 #[derive(Clone, Debug)]
 pub(super) struct Campaign {
@@ -35,6 +38,8 @@ pub(super) struct Campaign {
     pub(super) profile: Profile,
     pub(super) kept: Option<Kept>,
     pub(super) known: Known,
+    /// Whether runs are compared.
+    pub(super) compares: bool,
 }
 
 /// Which scenario is judged.
@@ -89,6 +94,17 @@ impl Campaign {
             ));
         }
         Ok(judged)
+    }
+
+    /// Tells whether a scenario is run twice, to compare the traces. What is kept may have been
+    /// kept for that, and what stands in for a case is judged as that case is.
+    pub(super) fn is_twice(&self, what: &What) -> bool {
+        self.compares
+            && match what {
+                What::File(_) => true,
+                What::Claim(_) => false,
+                What::Case(number) | What::Candidate(number) => number.is_multiple_of(TWICE_EVERY),
+            }
     }
 
     /// Makes up a case.

@@ -18,6 +18,7 @@ use super::hush;
 use super::isolated::Notes;
 use super::judged::Judged;
 use super::watched::{self, Call, Now, Progress};
+use crate::outcome::Outcome;
 use crate::run::{Options, Runner, caught, panic_text};
 use crate::subject::Subject;
 
@@ -115,9 +116,21 @@ where
     let asked = hush::during(quiet, || caught(ask));
     let can = asked.unwrap_or(minimal);
     let mut runner = Runner::new(Options::default());
+    let mut traced = Runner::new(Options {
+        trace: true,
+        ..Options::default()
+    });
     campaign.judge(&can, &mut |what, scenario| {
-        progress.begin(what, scenario);
-        let judge = || watched::judge(&mut runner, scenario, &mut make, progress);
-        hush::placed(hush::during(quiet, judge))
+        let mut run = |runner: &mut Runner| {
+            progress.begin(what, scenario);
+            let judge = || watched::judge(runner, scenario, &mut make, progress);
+            hush::placed(hush::during(quiet, judge))
+        };
+        if !campaign.is_twice(what) {
+            return run(&mut runner);
+        }
+        let first = run(&mut traced);
+        let second = run(&mut traced);
+        Outcome::of_two(first, &second, scenario)
     })
 }

@@ -86,6 +86,29 @@ fn scenario_of(report: &str) -> Scenario {
 }
 
 #[test]
+fn an_engine_that_goes_another_way_each_time_is_found_out() {
+    // What a subject does follows from how many were made before it.
+    let make = || {
+        let mut made = 0_u32;
+        move || {
+            made += 1;
+            let even = made.is_multiple_of(2);
+            copiers(if even { Lie::Nothing } else { Lie::Dawdles })
+        }
+    };
+    let check = Check::new().cases(40).keep_nothing();
+    let report = report_of(&check, make());
+    assert!(report.contains("deterministic at end"), "{report}");
+    assert!(
+        report.contains("The same scenario gives the same trace."),
+        "{report}"
+    );
+    assert!(scenario_of(&report).steps.len() <= 1, "{report}");
+    // Nothing else is wrong with it.
+    check.may_differ().run(make());
+}
+
+#[test]
 fn what_failed_is_kept_and_tried_first() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let kept = folder.path().join("what failed");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blkproof::device::{BlockDevice, Durability, IoResult};
-use blkproof::spec::Offset;
+use blkproof::spec::{ByteRange, Offset};
 use blkproof::{SmallEngine, SmallSubject, Source};
 
 const BLOCK: u64 = 4096;
@@ -24,6 +24,8 @@ pub(crate) enum Lie {
     SkipsSecond,
     /// Its reads of the disk return zeroes.
     ReadsZeroes,
+    /// It asks its disk behind each write what lies there, and makes no use of it.
+    Dawdles,
     /// It says that writes fail that succeed.
     ClaimsErrors,
     /// It panics when it is asked for an incremental backup.
@@ -139,6 +141,12 @@ impl SmallEngine for Copier {
             .write_at(Offset(offset + moved), data, Durability::Later)?;
         match self.lie {
             Lie::ClaimsErrors => Err(blkproof::spec::Errno::EIO.into()),
+            Lie::Dawdles => {
+                let range = ByteRange::new(offset, data.len() as u64);
+                // Whatever it answers.
+                let _ = self.disk.block_status(range);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
