@@ -5,6 +5,7 @@ mod case;
 mod check;
 mod corpus;
 mod engines;
+mod foreign;
 mod format_text;
 mod report;
 mod run;
