@@ -168,7 +168,7 @@ impl Part {
             Self::Doctest => plain(&["test", "--workspace", "--doc"]),
             Self::Replay => program(&["replay", "corpora"]),
             Self::Sweep => program(&["sweep", "corpora/seed"]),
-            Self::Power => program(&["sweep", "--power", "corpora/seed"]),
+            Self::Power => program(&["sweep", "--power", "corpora/seed", "corpora/golden"]),
             Self::Smoke => plain(&["run", "--package", "ci", "--", "smoke"]),
             Self::Exhaustive => program(&["sweep", "--exhaustive"]),
             Self::Digest => plain(&["run", "--package", "ci", "--", "digest"]),
