@@ -1,3 +1,5 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::{Step, parse};
@@ -134,4 +136,56 @@ fn expect_error_needs_a_step_that_can_fail() {
     assert_eq!(refusal("expect-error x\nbitmaps"), waiting);
     let twice = "f:2:1: an expect-error before this one still waits for its step";
     assert_eq!(refusal("expect-error x\nexpect-error y\nquery-jobs"), twice);
+}
+
+const GOOD: &str = "# A job.\nexport d\nguest write d 0 64k\nqemu-img create -f qcow2 t 1M\n\
+    blockdev-backup {\"job-id\": \"j\",\n    \"device\": \"d\"}\nwait-job j status concluded\n\
+    expect-error no such\njob-cancel {\"id\": \"j\"}\nbitmaps\nrestart\n";
+
+const WORDS: &str = "export unexport guest wait-event wait-job qemu-img qemu-io bitmaps restart \
+    kill expect-error query-jobs job-cancel {\"id\": \"j\"} {\"execute\": { } [ ] \" ' \\ # write \
+    read d 0 64k 'a \"b";
+
+/// Parses a script; what is refused is told with a place that is there.
+fn survives(text: &str) {
+    if let Err(error) = parse(text) {
+        let lines = text.lines().count().max(1);
+        assert!((1..=lines).contains(&error.line), "{error:?}");
+        assert!(error.column >= 1 && !error.message.is_empty(), "{error:?}");
+    }
+}
+
+fn words() -> impl Strategy<Value = String> {
+    let words: Vec<_> = WORDS.split(' ').collect();
+    let separator = prop_oneof![4 => Just(" "), 3 => Just("\n"), 1 => Just("\n "), 1 => Just("")];
+    let word = (prop::sample::select(words), separator)
+        .prop_map(|(word, separator)| format!("{word}{separator}"));
+    vec(word, 0..40).prop_map(|words| words.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_script_or_refused_at_a_place(
+        bytes in vec(any::<u8>(), 0..200),
+        words in words(),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..4),
+    ) {
+        survives(&String::from_utf8_lossy(&bytes));
+        survives(&words);
+        let mut good = GOOD.as_bytes().to_vec();
+        for (index, byte, adds) in changes {
+            let index = index.index(good.len());
+            if adds {
+                good.insert(index, byte);
+            } else {
+                good[index] = byte;
+            }
+        }
+        survives(&String::from_utf8_lossy(&good));
+    }
+}
+
+#[test]
+fn the_script_that_is_changed_is_a_good_one() {
+    parse(GOOD).unwrap_or_else(|error| panic!("{}", error.in_file("good")));
 }
