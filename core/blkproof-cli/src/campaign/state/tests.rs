@@ -3,6 +3,8 @@ use std::path::Path;
 
 use blkproof::coverage::Coverage;
 use blkproof::{Counts, Outcome};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::{Course, State};
 use crate::campaign::{End, KnownFiles, Plan};
@@ -144,4 +146,57 @@ fn campaigns_are_told_apart_by_what_differs() {
         "its seeded bug is undo-forward, not none"
     );
     assert_eq!(said(|plan| plan.stats = false), "it began with --stats");
+}
+
+/// What is loaded is what can be written again; everything else is refused with a reason.
+fn is_read_or_refused(out: &Path, bytes: &[u8]) {
+    fs::write(State::path(out), bytes).unwrap();
+    match State::load(out) {
+        Ok(state) => {
+            let state = state.expect("the file is there");
+            State::save(&state.campaign, &state.course, out).unwrap();
+            let again = State::load(out).unwrap().expect("it was written");
+            assert_eq!(
+                (again.campaign, again.course),
+                (state.campaign, state.course)
+            );
+        }
+        Err(Error::State { refused, .. }) => assert!(!refused.to_string().is_empty()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn any_bytes_are_a_state_or_refused(bytes in vec(any::<u8>(), 0..300), opens in 0..2000_usize) {
+        let folder = tempfile::tempdir().unwrap();
+        is_read_or_refused(folder.path(), &bytes);
+        let deep = [&b"{\"format\": 1, \"version\": "[..], &b"[".repeat(opens), &bytes].concat();
+        is_read_or_refused(folder.path(), &deep);
+    }
+
+    #[test]
+    fn a_changed_state_is_one_or_refused(
+        changes in vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 1..4),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan();
+        State::save(&plan.identity(), &course(&plan), folder.path()).unwrap();
+        let mut bytes = fs::read(State::path(folder.path())).unwrap();
+        for (index, byte, change) in changes {
+            let index = index.index(bytes.len());
+            match change {
+                0 => bytes[index] = byte,
+                1 => bytes.insert(index, byte),
+                // Numbers stay numbers and become other ones.
+                2 => bytes[index] = if bytes[index].is_ascii_digit() { b'9' } else { bytes[index] },
+                _ => {
+                    bytes.remove(index);
+                }
+            }
+        }
+        is_read_or_refused(folder.path(), &bytes);
+    }
 }
