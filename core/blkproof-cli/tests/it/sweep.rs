@@ -316,7 +316,8 @@ fn a_sweep_of_power_can_be_interrupted() {
     assert_eq!(ended.status.code(), Some(130), "{rest}");
     let err = String::from_utf8(ended.stderr).unwrap();
     assert!(err.starts_with("ended early: "), "{err}");
-    assert!(rest.contains(", not complete"), "{rest}");
+    // The scenario at work says that it is not complete, unless the interrupt came between two.
+    assert!(!rest.contains("all/39.blk"), "{rest}");
 }
 
 #[test]
