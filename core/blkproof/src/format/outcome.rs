@@ -6,6 +6,7 @@ use blkproof_spec::content::{Bytes, Provenance};
 use blkproof_spec::{ByteRange, FaultRule, IoType, StepNumber};
 
 use super::scenario::Stated;
+use super::text::STEPS;
 use crate::known::{Known, KnownError, Sightings, Words};
 
 macro_rules! properties {
@@ -92,26 +93,6 @@ impl fmt::Display for Property {
     }
 }
 
-/// The kinds of steps, and the moments that are none.
-const KINDS: [&str; 16] = [
-    "opening",
-    "end",
-    "read",
-    "write",
-    "write-zeroes",
-    "discard",
-    "flush",
-    "sync",
-    "resize",
-    "drop-caches",
-    "reopen",
-    "fault",
-    "lift",
-    "lift-all",
-    "kill",
-    "power-cut",
-];
-
 /// Reads a list of known findings of the format level; see [`known`](crate::known).
 ///
 /// # Errors
@@ -128,7 +109,9 @@ pub fn known(text: &str) -> Result<Known, KnownError> {
         .iter()
         .map(|property| property.name())
         .collect();
-    Known::parse_with(text, Words::new(&whats, &KINDS))
+    // The kinds of steps, and the moments that are none.
+    let kinds = [&["opening", "end"], &STEPS[..]].concat();
+    Known::parse_with(text, Words::new(&whats, &kinds))
 }
 
 /// What came of running a scenario.

@@ -7,6 +7,8 @@ mod parse;
 
 mod print;
 
+pub(super) use parse::STEPS;
+
 use super::scenario::{Scenario, Step};
 use crate::text::Diagnostics;
 

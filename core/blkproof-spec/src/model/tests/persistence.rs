@@ -415,3 +415,38 @@ fn what_a_kill_left_may_still_be_lost_with_its_bits() {
     assert_eq!(cut(&mut stage, None, dirty_nothing()), []);
     assert_eq!(found(&mut stage, None, dirty_nothing()), []);
 }
+
+/// The other way round: what a killed shutdown stored for the first time may be gone again, until
+/// it is flushed.
+#[test]
+fn what_a_kill_left_stored_may_be_gone_until_it_is_flushed() {
+    let status = |bitmaps| Status {
+        bitmaps,
+        jobs: Vec::new(),
+    };
+    let stored = status(vec![dirty(M, 128 * K)]);
+    let gone = status(vec![]);
+    for (flushed, broken) in [(false, vec![]), (true, vec![AnswersExact])] {
+        let mut stage = Stage::new(vec![disk("d", 64 * M)]);
+        stage.model.expect_power_losses();
+        stage.done(&add(true), &[]);
+        stage.done(&write(M, 128 * K), &[]);
+        stage.done(&flush(), &[]);
+        let killed = Observation {
+            killed: true,
+            status: Some(&stored),
+            ..Observation::of(Reply::Cut)
+        };
+        stage.show(&Action::Restart, &killed);
+        assert_eq!(stage.broken(), []);
+        if flushed {
+            stage.done(&flush(), &[]);
+        }
+        let cut = Observation {
+            status: Some(&gone),
+            ..Observation::of(Reply::Done)
+        };
+        stage.show(&Action::PowerCut(PowerCut::new(Lost::All)), &cut);
+        assert_eq!(stage.broken(), broken, "flushed: {flushed}");
+    }
+}

@@ -28,7 +28,8 @@ pub(super) const LOOK: Table<Look> = &[("end", Look::End), ("every-step", Look::
 
 const SETUP: [&str; 6] = ["title", "expect", "image", "base", "look", "at-open"];
 
-const STEPS: [&str; 14] = [
+/// The words that begin a step.
+pub(in crate::format) const STEPS: [&str; 14] = [
     "read",
     "write",
     "write-zeroes",
