@@ -28,6 +28,7 @@ pub(crate) use values::{
 
 use crate::campaign::Shard;
 use crate::exit::Exit;
+use crate::out::USUAL;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -263,7 +264,7 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     /// Returns the folder that takes the scenarios that failed.
     pub(crate) fn out(&self) -> &Path {
-        self.out.as_deref().unwrap_or(Path::new("blkproof-out"))
+        self.out.as_deref().unwrap_or(Path::new(USUAL))
     }
 }
 
@@ -334,6 +335,13 @@ pub(crate) struct SweepArgs {
     pub(crate) out: Option<PathBuf>,
 }
 
+impl SweepArgs {
+    /// Returns the folder that takes the scenarios that failed.
+    pub(crate) fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new(USUAL))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ShrinkArgs {
     /// The scenario file.
@@ -397,6 +405,11 @@ pub(crate) struct BugsArgs {
     /// Keep what each case that caught a bug was shrunk to in that folder.
     #[arg(long)]
     pub(crate) save: bool,
+    /// Run at most this many candidates to shrink each case that catches a bug; with 0, none is
+    /// shrunk.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub(crate) runs: u64,
 }
 
 impl BugsArgs {

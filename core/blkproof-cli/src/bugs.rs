@@ -7,23 +7,23 @@ mod kept;
 mod table;
 
 use core::sync::atomic::{AtomicUsize, Ordering};
-use std::panic;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::mpsc::Sender;
 
 use blkproof_engine::{Bug, OUT_OF_SCOPE};
 
-use crate::args::BugsArgs;
+use crate::args::{BugsArgs, Jobs};
+use crate::crew::{self, Stop};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::out::Out;
 use crate::ui::Ui;
 use hunt::{Hunt, Hunted};
 
 /// Where the scenarios are kept that show the bugs, if nothing is said.
 const KEPT: &str = "corpora/bugs";
 
-/// In the middle of all bugs, the case that catches one is shrunk to so many steps at most.
+/// In the middle of all cases that catch a bug, one is shrunk to so many steps at most.
 const STEPS_MAX: usize = 8;
 
 /// Replays what is kept of each bug, hunts each bug, and prints a table.
@@ -36,90 +36,74 @@ pub(crate) fn run(args: &BugsArgs, ui: &mut Ui) -> Result<Exit, Error> {
         return list(&bugs, ui);
     }
     let folder = kept_folder(args);
+    let saved = args
+        .save
+        .then(|| Out::open("--kept", folder.as_deref().unwrap_or(Path::new(KEPT))));
+    let saved = saved.transpose()?;
+    let stop = Stop::listen()?;
     let hunt = Hunt {
         seed: args.seed.0,
         seeds: args.seeds,
         cases: args.cases,
         profiles: args.profiles(),
+        runs: args.runs,
+        saves: args.save,
+        stop: &stop,
     };
-    let kept = folder.as_deref();
     let mut exit = Exit::Held;
     table::head(ui)?;
-    let all = every(
-        &bugs,
-        &hunt,
-        kept,
-        args.jobs.unwrap_or_default().0,
-        |hunted| {
-            if args.save {
-                let folder = kept.unwrap_or(Path::new(KEPT));
-                kept::save(folder, hunted)?;
-            }
-            exit = exit.max(hunted.exit(args.save));
-            table::row(hunted, ui)
-        },
-    )?;
-    let steps = table::foot(&all, ui)?;
-    if args.names.is_empty() && steps > STEPS_MAX {
+    let jobs = args.jobs.unwrap_or_default();
+    let all = every(&bugs, &hunt, folder.as_deref(), jobs, |hunted| {
+        if let Some(saved) = &saved {
+            kept::save(saved.path(), hunted)?;
+        }
+        exit = exit.max(hunted.exit(args.save));
+        table::row(hunted, ui)
+    })?;
+    let steps = table::foot(&all, bugs.len(), ui)?;
+    let is_whole = args.names.is_empty() && args.runs > 0;
+    if is_whole && stop.goes_on() && steps > STEPS_MAX {
         ui.say(format_args!(
             "that is more than {STEPS_MAX} steps: the shrinker leaves too much"
         ))?;
         exit = exit.max(Exit::Failed);
     }
-    Ok(exit)
+    Ok(exit.max(stop.exit()))
 }
 
-/// Hunts every bug, several at once; hands each result to `tell`, in the order of the bugs.
+/// Hunts every bug, several at once; hands each result to `tell`, in the order of the bugs. Those
+/// whose hunts were stopped on the way are left out.
 fn every(
     bugs: &[Bug],
-    hunt: &Hunt,
+    hunt: &Hunt<'_>,
     kept: Option<&Path>,
-    jobs: usize,
+    jobs: Jobs,
     mut tell: impl FnMut(&Hunted) -> Result<(), Error>,
 ) -> Result<Vec<Hunted>, Error> {
     let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        let next = &next;
-        let work = move |sender: mpsc::Sender<(usize, Hunted)>| {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(bug) = bugs.get(index) else { return };
+    let work = |_, sender: &Sender<(usize, Hunted)>| {
+        while hunt.stop.goes_on() {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(bug) = bugs.get(index) else { return };
+            if let Some(hunted) = hunt.hunt(*bug, kept) {
                 // Whoever listens no longer has had enough.
-                if sender.send((index, hunt.hunt(*bug, kept))).is_err() {
-                    return;
-                }
+                let _ = sender.send((index, hunted));
             }
-        };
-        let threads: Vec<_> = (0..jobs)
-            .map(|_| {
-                let sender = sender.clone();
-                scope.spawn(move || work(sender))
-            })
-            .collect();
-        // The channel ends when the last thread has ended.
-        drop(sender);
-        let mut waiting: Vec<Option<Hunted>> = bugs.iter().map(|_| None).collect();
-        let mut told: Vec<Hunted> = Vec::new();
-        let listen = || {
-            for (index, hunted) in receiver {
-                waiting[index] = Some(hunted);
-                while let Some(next) = waiting.get_mut(told.len()).and_then(Option::take) {
-                    tell(&next)?;
-                    told.push(next);
-                }
-            }
-            Ok(())
-        };
-        let listened = listen();
-        for thread in threads {
-            // A panic that the judge did not catch is a bug of our own: it goes on from here.
-            thread
-                .join()
-                .unwrap_or_else(|panic| panic::resume_unwind(panic));
         }
-        listened.map(|()| told)
-    })
+    };
+    let mut done: Vec<Option<Hunted>> = bugs.iter().map(|_| None).collect();
+    let mut told = 0;
+    crew::share(jobs, hunt.stop, work, |(index, hunted)| {
+        done[index] = Some(hunted);
+        while let Some(Some(next)) = done.get(told) {
+            tell(next)?;
+            told += 1;
+        }
+        Ok(())
+    })?;
+    // Behind one that was stopped others may have come to their end.
+    done.iter().skip(told).flatten().try_for_each(tell)?;
+    Ok(done.into_iter().flatten().collect())
 }
 
 fn kept_folder(args: &BugsArgs) -> Option<PathBuf> {

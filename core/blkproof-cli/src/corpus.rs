@@ -8,7 +8,6 @@ mod import;
 
 mod minimise;
 
-use std::fs;
 use std::path::Path;
 
 use blkproof::text;
@@ -18,7 +17,6 @@ use crate::campaign;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
-use crate::run::check_folder;
 use crate::save;
 use crate::ui::Ui;
 
@@ -44,12 +42,6 @@ fn case(args: &CaseArgs, ui: &mut Ui) -> Result<Exit, Error> {
         scenario: &text,
     }))?;
     Ok(Exit::Held)
-}
-
-/// Makes the folder of `--out`.
-fn make_folder(folder: &Path) -> Result<(), Error> {
-    check_folder("--out", folder)?;
-    fs::create_dir_all(folder).map_err(Error::unwritable(folder))
 }
 
 /// Writes a file whole or not at all.

@@ -217,10 +217,10 @@ pub(crate) struct Bug<'a> {
     pub(crate) cases: Vec<Option<u64>>,
     pub(crate) median_cases: Option<u64>,
     pub(crate) seconds: f64,
-    /// The steps of the case that caught it.
+    /// The steps of the cases that caught it, in the middle.
     pub(crate) steps: Option<usize>,
     pub(crate) steps_shrunk: Option<usize>,
-    /// How many candidates the shrinking ran.
+    /// How many candidates the shrinking of one ran at most.
     pub(crate) candidates: Option<u64>,
     /// What the kept scenario does: `shows`, `missing` or `wrong`; absent without such a folder.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -45,11 +45,22 @@ impl Judge {
 
     /// Makes a judge of the engine with some seeded bugs.
     pub(crate) fn with_bugs(bugs: Bugs) -> Self {
-        let mut traced = Options::default();
+        Self::looking(Options::default(), bugs)
+    }
+
+    /// Makes a judge from whom it is hidden what bitmaps report.
+    pub(crate) fn without_status(bugs: Bugs) -> Self {
+        let mut options = Options::default();
+        options.hide_status = true;
+        Self::looking(options, bugs)
+    }
+
+    fn looking(once: Options, bugs: Bugs) -> Self {
+        let mut traced = once;
         traced.trace = true;
         let pool = Pool::new();
         Self {
-            once: Runner::with_pool(Options::default(), &pool),
+            once: Runner::with_pool(once, &pool),
             traced: Runner::with_pool(traced, &pool),
             bugs,
             again: Runner::with_pool(traced, &pool),

@@ -12,6 +12,7 @@ use blkproof_spec::Scenario;
 use crate::args::BugName;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::json::{self, Record};
 use crate::judge::{self, Judge};
 use crate::save;
@@ -34,6 +35,8 @@ pub(crate) struct Keeper<'a> {
     out: &'a Path,
     bugs: &'a [BugName],
     judge: Judge,
+    /// What ends the shrinking of a scenario on the way.
+    interrupt: Interrupt,
     failures: u64,
     exit: Exit,
 }
@@ -41,11 +44,12 @@ pub(crate) struct Keeper<'a> {
 impl<'a> Keeper<'a> {
     /// Returns a keeper that writes to the folder `out`, which is made when it is needed.
     /// The engine has these seeded bugs.
-    pub(crate) fn new(out: &'a Path, bugs: &'a [BugName]) -> Self {
+    pub(crate) fn new(out: &'a Path, bugs: &'a [BugName], interrupt: &Interrupt) -> Self {
         Self {
             out,
             bugs,
             judge: judge::of_bugs(bugs),
+            interrupt: interrupt.clone(),
             failures: 0,
             exit: Exit::Held,
         }
@@ -139,8 +143,8 @@ impl<'a> Keeper<'a> {
         let keep = blkproof::shrink::identity(failure)?;
         let whole = &document.scenario;
         let mut watch = |_: blkproof::shrink::Progress<'_>| ControlFlow::Continue(());
-        let judge = &mut self.judge;
-        let shrunk = shrink::smaller(judge, whole, failure, keep, RUNS_MAX, &mut watch);
+        let (judge, interrupt) = (&mut self.judge, &self.interrupt);
+        let shrunk = shrink::smaller(judge, interrupt, whole, failure, keep, RUNS_MAX, &mut watch);
         if shrunk.scenario == *whole {
             return None;
         }

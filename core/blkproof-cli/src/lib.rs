@@ -18,6 +18,10 @@ mod save;
 
 mod interrupt;
 
+mod crew;
+
+mod out;
+
 mod load;
 
 mod judge;

@@ -2,8 +2,6 @@
 
 mod corpora;
 
-mod out;
-
 mod begin;
 
 mod keeper;
@@ -22,9 +20,9 @@ use crate::campaign::{self, Course, End, Plan};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::out::{Out, check_folder};
 use crate::ui::Ui;
 pub(crate) use corpora::Folder;
-use out::Out;
 use summary::Summary;
 use watch::{Stop, Watch, Watched};
 
@@ -37,9 +35,8 @@ const HOLES_FROM: u64 = 100_000;
 /// Replays the corpora, judges a campaign and sums up.
 pub(crate) fn run(args: &RunArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let corpora = corpora_folder(args)?;
-    check_folder("--out", args.out())?;
     // From here on, nobody else changes what lies in the folder.
-    let out = Out::open(args.out())?;
+    let out = Out::open_alone("--out", args.out())?;
     let (plan, course) = begin::begin(args, ui)?;
     let (folders, replayed) = match &corpora {
         Some(folder) => corpora::replay(folder, ui)?,
@@ -106,12 +103,4 @@ fn corpora_folder(args: &RunArgs) -> Result<Option<PathBuf>, Error> {
     // Said at once, not after ten seconds.
     named.read_dir().map_err(Error::unreadable(named))?;
     Ok(Some(named.clone()))
-}
-
-pub(crate) fn check_folder(flag: &'static str, path: &Path) -> Result<(), Error> {
-    if path.exists() && !path.is_dir() {
-        let path = path.to_owned();
-        return Err(Error::NotAFolder { flag, path });
-    }
-    Ok(())
 }

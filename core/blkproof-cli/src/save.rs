@@ -29,6 +29,17 @@ pub(crate) fn replace_by(
     written
 }
 
+/// Sees whether a file can be written: does all that [`replace`] does but to replace it.
+pub(crate) fn probe(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let temporary = beside(path);
+    let written = write(&temporary, path, |file| file.write_all(bytes));
+    let removed = fs::remove_file(&temporary);
+    written.and(removed)
+}
+
 /// Writes a file that is what a device holds, with holes where that has some.
 pub(crate) fn image(path: &Path, device: &mut dyn BlockDevice) -> io::Result<()> {
     replace_by(path, |file| {
@@ -111,7 +122,7 @@ fn beside(path: &Path) -> PathBuf {
 mod tests {
     use std::fs;
 
-    use super::{clean, replace};
+    use super::{clean, probe, replace};
 
     #[test]
     fn a_file_is_replaced_and_nothing_is_left_beside_it() {
@@ -147,6 +158,20 @@ mod tests {
         let mut stays = stays;
         stays.sort_unstable();
         assert_eq!(left, stays);
+    }
+
+    #[test]
+    fn what_is_probed_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (there, new) = (folder.path().join("a.blk"), folder.path().join("b.blk"));
+        fs::write(&there, "precious").unwrap();
+        for path in [&there, &new] {
+            probe(path, b"xyz").unwrap();
+        }
+        assert_eq!(fs::read_to_string(&there).unwrap(), "precious");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(probe(folder.path(), b"x").is_err());
+        assert!(probe(&folder.path().join("missing/c.blk"), b"x").is_err());
     }
 
     #[test]

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use blkproof::corpus;
 use blkproof::shrink::{Progress, Shrunk};
 use blkproof::text::{self, Document};
-use blkproof::{Failure, Identity, Outcome};
+use blkproof::{Counts, Failure, Identity, Outcome};
 use blkproof_spec::{Property, Scenario, StatedOutcome};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget};
 
 use crate::args::{BugName, ShrinkArgs};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::json::{self, Record};
 use crate::judge::{self, Judge};
 use crate::load::{self, Loaded};
+use crate::out;
 use crate::save;
 use crate::tell;
 use crate::ui::Ui;
@@ -27,9 +29,11 @@ pub(crate) fn run(args: &ShrinkArgs, ui: &mut Ui) -> Result<Exit, Error> {
         Ok(file) => file,
         Err(exit) => return Ok(exit),
     };
+    let out = args.out.clone().unwrap_or_else(|| beside(&args.file));
+    out::probe_file(&out)?;
+    let interrupt = Interrupt::listen().map_err(Error::Signals)?;
     let mut judge = judge::of_bugs(&args.bug);
     let failing = Failing::of(&file, args.keep.as_deref(), &mut judge)?;
-    let out = args.out.clone().unwrap_or_else(|| beside(&args.file));
     let (start, went_on) = match earlier(&out, &file, failing.keep, &mut judge)? {
         Some(earlier) => (earlier, true),
         None => ((file.document.scenario.clone(), failing.failure), false),
@@ -42,6 +46,7 @@ pub(crate) fn run(args: &ShrinkArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let limit = args.runs.0;
     let shrunk = smaller(
         &mut judge,
+        &interrupt,
         &start.0,
         &start.1,
         failing.keep,
@@ -49,20 +54,37 @@ pub(crate) fn run(args: &ShrinkArgs, ui: &mut Ui) -> Result<Exit, Error> {
         &mut |progress| keeper.improved(progress),
     );
     keeper.finish()?;
-    say(&file, &out, failing.keep, &shrunk, &args.bug, ui)
+    let told = say(&file, &out, failing.keep, &shrunk, &args.bug, ui)?;
+    if interrupt.came() {
+        ui.note("interrupted: this is the smallest so far");
+        return Ok(told.max(Exit::Interrupted));
+    }
+    Ok(told)
 }
 
-/// Shrinks a scenario on the built-in engine.
+/// Shrinks a scenario on the built-in engine. Once somebody interrupts, nothing is run any more,
+/// and what was not run counts as what does not fail: the smallest so far is the result.
 pub(crate) fn smaller(
     judge: &mut Judge,
+    interrupt: &Interrupt,
     scenario: &Scenario,
     failure: &Failure,
     keep: Identity,
     runs_max: u64,
     watch: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Shrunk {
-    let mut run = |candidate: &Scenario| judged(judge, candidate, keep);
-    blkproof::shrink::shrink(scenario, failure, keep, runs_max, &mut run, watch)
+    let mut runs = 0;
+    let mut run = |candidate: &Scenario| {
+        if interrupt.came() {
+            return Outcome::Held(Counts::default());
+        }
+        runs += 1;
+        judged(judge, candidate, keep)
+    };
+    let mut shrunk = blkproof::shrink::shrink(scenario, failure, keep, runs_max, &mut run, watch);
+    shrunk.runs = runs;
+    shrunk.complete &= !interrupt.came();
+    shrunk
 }
 
 /// Judges a scenario, twice where the failure is that two runs differ.

@@ -4,11 +4,9 @@ mod exhaustive;
 
 mod power;
 
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::panic;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::sync::mpsc::Sender;
 
 use blkproof::Failure;
 use blkproof::sweep::{self, Position, Strike, Tally};
@@ -17,12 +15,14 @@ use indicatif::HumanCount;
 use owo_colors::OwoColorize as _;
 
 use crate::args::{BugName, Jobs, SweepArgs};
+use crate::crew::{self, Stop};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
 use crate::judge;
 use crate::keep::{self, Keeper};
 use crate::load::{self, Loaded};
+use crate::out::Out;
 use crate::ui::Ui;
 
 /// Sweeps files and folders: a line for each file, and the whole report of what failed.
@@ -31,15 +31,16 @@ pub(crate) fn run(args: &SweepArgs, ui: &mut Ui) -> Result<Exit, Error> {
         [] => Strike::USUAL.to_vec(),
         named => named.iter().map(|name| name.0).collect(),
     };
-    let out = args.out.as_deref().unwrap_or(Path::new("blkproof-out"));
+    let stop = Stop::listen()?;
+    let out = Out::open("--out", args.out())?;
     let jobs = args.jobs.unwrap_or_default();
     if args.power {
-        return power::run(args, jobs, out, ui);
+        return power::run(args, jobs, out.path(), &stop, ui);
     }
     if args.exhaustive {
-        return exhaustive::run(args, &strikes, jobs, out, ui);
+        return exhaustive::run(args, &strikes, jobs, out.path(), &stop, ui);
     }
-    sweep_files(args, &strikes, jobs, out, ui)
+    sweep_files(args, &strikes, jobs, out.path(), &stop, ui)
 }
 
 fn sweep_files(
@@ -47,32 +48,15 @@ fn sweep_files(
     strikes: &[Strike],
     jobs: Jobs,
     out: &Path,
+    stop: &Stop,
     ui: &mut Ui,
 ) -> Result<Exit, Error> {
     let (files, read) = load::swept(&args.paths, ui)?;
-    let work = Work::of(&files, strikes, &args.bug);
+    let work = Work::of(&files, strikes, &args.bug, stop);
     let mut teller = Teller::new(&files, &work, out, ui);
-    thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        let threads: Vec<_> = (0..jobs.0)
-            .map(|_| {
-                let (sender, work) = (sender.clone(), &work);
-                scope.spawn(move || work.judge(&sender))
-            })
-            .collect();
-        // The channel ends when the last thread has ended.
-        drop(sender);
-        let told = teller.listen(&receiver, &work);
-        work.stop.store(true, Ordering::Relaxed);
-        for thread in threads {
-            // A panic that the judge did not catch is a bug of our own: it goes on from here.
-            thread
-                .join()
-                .unwrap_or_else(|panic| panic::resume_unwind(panic));
-        }
-        told
-    })?;
-    Ok(read.max(teller.finish()?))
+    let judge = |_, news: &Sender<News>| work.judge(news);
+    crew::share(jobs, stop, judge, |news| teller.hear(news))?;
+    Ok(read.max(stop.exit()).max(teller.finish()?))
 }
 
 /// What the threads share out: every place of every file.
@@ -81,19 +65,19 @@ struct Work<'a> {
     strikes: &'a [Strike],
     bugs: &'a [BugName],
     next: AtomicUsize,
-    stop: AtomicBool,
+    stop: &'a Stop,
 }
 
 /// What a thread has to tell.
 enum News {
     /// A position of this file failed.
     Failed(usize, Position, Box<(Scenario, Failure)>),
-    /// A place of this file was swept.
+    /// A place of this file was swept, to its end where the tally is complete.
     Swept(usize, Tally),
 }
 
 impl<'a> Work<'a> {
-    fn of(files: &'a [Loaded], strikes: &'a [Strike], bugs: &'a [BugName]) -> Self {
+    fn of(files: &'a [Loaded], strikes: &'a [Strike], bugs: &'a [BugName], stop: &'a Stop) -> Self {
         let places = |(file, loaded): (usize, &'a Loaded)| {
             let scenario = &loaded.document.scenario;
             let places = sweep::places(scenario);
@@ -104,13 +88,13 @@ impl<'a> Work<'a> {
             strikes,
             bugs,
             next: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
+            stop,
         }
     }
 
     fn judge(&self, news: &Sender<News>) {
         let mut judge = judge::of_bugs(self.bugs);
-        loop {
+        while self.stop.goes_on() {
             let next = self.next.fetch_add(1, Ordering::Relaxed);
             let Some((file, scenario, place)) = self.items.get(next) else {
                 return;
@@ -122,7 +106,7 @@ impl<'a> Work<'a> {
                     // Whoever listens no longer has had enough.
                     let _ = news.send(News::Failed(*file, swept.position.clone(), what));
                 }
-                !self.stop.load(Ordering::Relaxed)
+                self.stop.goes_on()
             });
             let _ = news.send(News::Swept(*file, tally));
         }
@@ -137,6 +121,7 @@ struct Teller<'a> {
     told: usize,
     all: Tally,
     keeper: Keeper<'a>,
+    stop: &'a Stop,
     ui: &'a mut Ui,
 }
 
@@ -151,24 +136,23 @@ impl<'a> Teller<'a> {
             open,
             told: 0,
             all: Tally::whole(),
-            keeper: Keeper::new(out, work.bugs),
+            keeper: Keeper::new(out, work.bugs, work.stop.interrupt()),
+            stop: work.stop,
             ui,
         }
     }
 
-    fn listen(&mut self, news: &Receiver<News>, work: &Work<'_>) -> Result<(), Error> {
-        for news in news {
-            match news {
-                News::Failed(file, position, what) => self.keep(file, &position, *what)?,
-                News::Swept(file, tally) => {
-                    self.open[file].0 -= 1;
-                    self.open[file].1.add(&tally);
-                    self.tell_ready()?;
-                }
+    fn hear(&mut self, news: News) -> Result<(), Error> {
+        match news {
+            News::Failed(file, position, what) => self.keep(file, &position, *what)?,
+            News::Swept(file, tally) => {
+                self.open[file].0 -= 1;
+                self.open[file].1.add(&tally);
+                self.tell_ready()?;
             }
-            if self.keeper.is_full() {
-                work.stop.store(true, Ordering::Relaxed);
-            }
+        }
+        if self.keeper.is_full() {
+            self.stop.enough();
         }
         Ok(())
     }
@@ -189,7 +173,15 @@ impl<'a> Teller<'a> {
     }
 
     fn tell_ready(&mut self) -> Result<(), Error> {
-        while let Some((0, tally)) = self.open.get(self.told) {
+        while let Some((0, _)) = self.open.get(self.told) {
+            self.tell_next()?;
+        }
+        Ok(())
+    }
+
+    /// Tells of the next file, as far as it was swept.
+    fn tell_next(&mut self) -> Result<(), Error> {
+        if let Some((_, tally)) = self.open.get(self.told) {
             let path = self.files[self.told].path.display().to_string();
             let word = if tally.failed == 0 {
                 "ok".green().to_string()
@@ -208,7 +200,25 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Exit, Error> {
+    fn finish(mut self) -> Result<Exit, Error> {
+        let whole = self.told;
+        for (left, tally) in &mut self.open[whole..] {
+            tally.complete &= *left == 0;
+        }
+        // Of those that were begun, what was tried counts.
+        while self.open[self.told..]
+            .iter()
+            .any(|(_, tally)| tally.all() > 0)
+        {
+            self.tell_next()?;
+        }
+        let all = self.files.len();
+        if whole < all {
+            self.all.complete = false;
+            self.ui.note(format_args!(
+                "ended early: {whole} of {all} scenarios were swept to their end"
+            ));
+        }
         if self.told > 1 {
             let count = self.told;
             self.ui

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::values::{BugName, ProfileName, Seed};
+use crate::out::USUAL;
 
 #[derive(Debug, Args)]
 pub(crate) struct CorpusArgs {
@@ -117,7 +118,7 @@ pub(crate) struct ImportArgs {
 impl ImportArgs {
     /// Returns the folder that takes the scenario files.
     pub(crate) fn out(&self) -> &Path {
-        self.out.as_deref().unwrap_or(Path::new("blkproof-out"))
+        self.out.as_deref().unwrap_or(Path::new(USUAL))
     }
 }
 

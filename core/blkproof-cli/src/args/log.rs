@@ -1,11 +1,12 @@
 //! The arguments of `blkproof log`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use blkproof_spec::ImageName;
 use clap::{Args, Subcommand};
 
 use super::values::sector_size;
+use crate::out::USUAL;
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
@@ -74,4 +75,11 @@ pub(crate) struct LogSweepArgs {
     /// The folder that takes the images that are not as they must be [default: blkproof-out].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+impl LogSweepArgs {
+    /// Returns the folder that takes the images.
+    pub(crate) fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new(USUAL))
+    }
 }

@@ -1,6 +1,5 @@
 //! The scenarios that are kept to show the bugs, one a bug.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use blkproof::text::Document;
@@ -53,15 +52,21 @@ pub(super) fn replay(bug: Bug, folder: Option<&Path>, with: &mut Judge) -> Kept 
     }
 }
 
-/// Keeps what the case that caught a bug was shrunk to.
+/// What stands in the file of a bug that nothing shows but what bitmaps report.
+const ONLY_REPORTED: &str = "# Only what bitmaps report shows it: with that hidden, it holds.";
+
+/// Keeps what shows a bug best.
 pub(super) fn save(folder: &Path, hunted: &Hunted) -> Result<(), Error> {
-    let Some(caught) = &hunted.caught else {
+    let Some(best) = &hunted.best else {
         return Ok(());
     };
-    let mut scenario = caught.shrunk.clone();
+    let mut scenario = best.scenario.clone();
     scenario.title = Some(hunted.bug.sentence().into());
     let path = path(folder, hunted.bug);
-    fs::create_dir_all(folder).map_err(Error::unwritable(folder))?;
-    let text = Document::of(scenario).print();
+    let mut text = Document::of(scenario).print();
+    if !best.shows_hidden {
+        let head: usize = text.split_inclusive('\n').take(2).map(str::len).sum();
+        text.insert_str(head, &format!("{ONLY_REPORTED}\n"));
+    }
     save::replace(&path, text.as_bytes()).map_err(Error::unwritable(&path))
 }

@@ -1,9 +1,11 @@
 //! The table of bugs.
 
+use std::collections::BTreeSet;
+
 use indicatif::HumanCount;
 use owo_colors::OwoColorize as _;
 
-use super::hunt::Hunted;
+use super::hunt::{Hunted, middle};
 use super::kept::Kept;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -24,21 +26,19 @@ pub(super) fn row(hunted: &Hunted, ui: &mut Ui) -> Result<(), Error> {
         None => "got away".to_owned(),
     };
     let time = format!("{:.2} s", hunted.time.as_secs_f64());
-    let (steps, also) = match &hunted.caught {
-        Some(caught) => (
-            format!("{} > {}", caught.steps, caught.shrunk.steps.len()),
-            caught
-                .properties
-                .iter()
-                .filter(|other| **other != hunted.bug.property())
-                .map(|other| other.name())
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
-        None => (String::new(), String::new()),
-    };
+    let steps = hunted.steps();
+    let shown = steps.map(|(whole, shrunk)| format!("{whole} > {shrunk}"));
+    let shown = shown.unwrap_or_default();
+    let also: BTreeSet<&str> = hunted
+        .caught
+        .iter()
+        .flat_map(|caught| &caught.properties)
+        .filter(|other| **other != hunted.bug.property())
+        .map(|other| other.name())
+        .collect();
+    let also = also.into_iter().collect::<Vec<_>>().join(", ");
     let row = format!(
-        "{:<26} {property:<20} {cases:>8} {time:>9} {steps:>9}  {also}",
+        "{:<26} {property:<20} {cases:>8} {time:>9} {shown:>9}  {also}",
         hunted.bug.name()
     );
     if hunted.exit(true) == Exit::Held {
@@ -58,12 +58,9 @@ pub(super) fn row(hunted: &Hunted, ui: &mut Ui) -> Result<(), Error> {
         cases: hunted.cases.clone(),
         median_cases: hunted.median(),
         seconds: hunted.time.as_secs_f64(),
-        steps: hunted.caught.as_ref().map(|caught| caught.steps),
-        steps_shrunk: hunted
-            .caught
-            .as_ref()
-            .map(|caught| caught.shrunk.steps.len()),
-        candidates: hunted.caught.as_ref().map(|caught| caught.candidates),
+        steps: steps.map(|(whole, _)| whole),
+        steps_shrunk: steps.map(|(_, shrunk)| shrunk),
+        candidates: hunted.caught.iter().map(|caught| caught.candidates).max(),
         kept: match &hunted.kept {
             Kept::Nowhere => None,
             Kept::Missing => Some("missing"),
@@ -73,29 +70,32 @@ pub(super) fn row(hunted: &Hunted, ui: &mut Ui) -> Result<(), Error> {
     }))
 }
 
-/// Prints the sums; returns how many steps are left in the middle of all bugs.
-pub(super) fn foot(all: &[Hunted], ui: &mut Ui) -> Result<usize, Error> {
-    let caught: Vec<&Hunted> = all
-        .iter()
-        .filter(|hunted| hunted.median().is_some())
-        .collect();
-    let mut steps: Vec<usize> = caught
-        .iter()
-        .filter_map(|hunted| hunted.caught.as_ref())
-        .map(|caught| caught.shrunk.steps.len())
-        .collect();
-    steps.sort_unstable();
-    let mut cases: Vec<u64> = caught.iter().filter_map(|hunted| hunted.median()).collect();
+/// Prints the sums over what was hunted of so many bugs; returns how many steps are left in the
+/// middle of all cases that caught one.
+pub(super) fn foot(all: &[Hunted], bugs: usize, ui: &mut Ui) -> Result<usize, Error> {
+    if all.len() < bugs {
+        let hunted = all.len();
+        ui.note(format_args!(
+            "ended early: {hunted} of {bugs} bugs were hunted"
+        ));
+    }
+    let mut cases: Vec<u64> = all.iter().filter_map(Hunted::median).collect();
     cases.sort_unstable();
-    let seeds = all.first().map_or(0, |hunted| hunted.cases.len());
-    let middle = steps.get(steps.len() / 2).copied().unwrap_or_default();
+    let caught = all.iter().flat_map(|hunted| &hunted.caught);
+    let steps: Vec<usize> = caught.map(|caught| caught.shrunk.steps.len()).collect();
+    let shortest = middle(steps.iter().copied()).unwrap_or_default();
     ui.say(format_args!(
-        "\n{} of {} bugs caught; in the middle after {} cases, shrunk to {middle} steps\n\
-         cases and time are those in the middle of {seeds} seeds, steps (before > after) those of\n\
-         the campaign that took the fewest cases",
-        caught.len(),
+        "\n{} of {} bugs caught; in the middle after {} cases\n\
+         all {} cases that caught one were shrunk, to {shortest} steps in the middle, {} at most",
+        cases.len(),
         all.len(),
         cases.get(cases.len() / 2).copied().unwrap_or_default(),
+        steps.len(),
+        steps.iter().max().copied().unwrap_or_default(),
     ))?;
-    Ok(middle)
+    let seeds = all.first().map_or(0, |hunted| hunted.cases.len());
+    ui.say(format_args!(
+        "cases, time and steps (before > after) are those in the middle of {seeds} seeds"
+    ))?;
+    Ok(shortest)
 }

@@ -10,11 +10,12 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
 use crate::load::{self, Loaded};
+use crate::out::Out;
 use crate::ui::Ui;
 
 /// Writes an input for each scenario, named as its file is.
 pub(super) fn run(args: &ExportArgs, ui: &mut Ui) -> Result<Exit, Error> {
-    super::make_folder(&args.out)?;
+    let _out = Out::open("--out", &args.out)?;
     let mut taken = BTreeMap::new();
     load::each(&args.paths, ui, |file, ui| {
         export(&file, &args.out, &mut taken, ui)

@@ -12,9 +12,11 @@ use blkproof_spec::Scenario;
 use crate::args::ImportArgs;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::json::{self, Record};
 use crate::judge::Judge;
 use crate::keep::{Keeper, file_name};
+use crate::out::Out;
 use crate::ui::Ui;
 
 /// Makes scenario files of inputs, judges them, and reports those that fail.
@@ -24,8 +26,9 @@ pub(super) fn run(args: &ImportArgs, ui: &mut Ui) -> Result<Exit, Error> {
         .iter()
         .fold(Bugs::NONE, |bugs, bug| bugs.with(bug.0));
     let mut judge = Judge::with_bugs(bugs);
-    super::make_folder(args.out())?;
-    let mut keeper = Keeper::new(args.out(), &[]);
+    let _out = Out::open("--out", args.out())?;
+    let interrupt = Interrupt::listen().map_err(Error::Signals)?;
+    let mut keeper = Keeper::new(args.out(), &[], &interrupt);
     let mut worst = Exit::Held;
     for input in &args.inputs {
         let files = match inputs(input) {
@@ -36,6 +39,10 @@ pub(super) fn run(args: &ImportArgs, ui: &mut Ui) -> Result<Exit, Error> {
             }
         };
         for file in files {
+            if interrupt.came() {
+                ui.note(format_args!("interrupted before {}", file.display()));
+                return Ok(worst.max(Exit::Interrupted).max(keeper.finish(ui)));
+            }
             match read(&file) {
                 Ok(bytes) => {
                     let profile = args.profile.as_ref().map(|profile| &profile.profile);

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::json::{self, Record};
 use crate::judge::Judge;
 use crate::load::{self, Loaded};
+use crate::out;
 use crate::save;
 use crate::ui::Ui;
 
@@ -22,6 +23,7 @@ pub(super) fn run(args: &LogExportArgs, ui: &mut Ui) -> Result<Exit, Error> {
         Ok(file) => file,
         Err(exit) => return Ok(exit),
     };
+    out::probe_file(&args.out)?;
     let (image, recorded) = recorded(args, &file)?;
     let mut entries = 0;
     let write = |file: &mut std::fs::File| -> io::Result<()> {

@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::json::{self, Record};
 use crate::judge;
+use crate::out::Out;
 use crate::save;
 use crate::ui::Ui;
 
@@ -27,14 +28,14 @@ const BROKEN_MAX: u64 = 20;
 /// Sweeps a log: a line for what it comes to, and one for each state that is not as it must be.
 pub(super) fn run(args: &LogSweepArgs, ui: &mut Ui) -> Result<Exit, Error> {
     let interrupt = Interrupt::listen().map_err(Error::Signals)?;
+    let out = Out::open("--out", args.out())?;
     let extent = Extent::of(&args.log)?;
     let image = ImageName::new("image");
     let store = store(args, &image, extent.size)?;
-    let out = args.out.as_deref().unwrap_or(Path::new("blkproof-out"));
     let place = Cell::new((0, 0));
     let mut teller = Teller {
         args,
-        out,
+        out: out.path(),
         image: &image,
         place: &place,
         told: 0,
@@ -57,20 +58,16 @@ pub(super) fn run(args: &LogSweepArgs, ui: &mut Ui) -> Result<Exit, Error> {
     if let Some(error) = teller.failed.take() {
         return Err(error);
     }
-    let failed = teller.told > 0;
     let path = args.log.clone();
     match swept {
+        Ok(mut tally) if interrupt.came() => {
+            tally.complete = false;
+            ui.note(format_args!("interrupted at entry {}", place.get().0));
+            Ok(finish(&args.log, extent.entries, &tally, ui)?.max(Exit::Interrupted))
+        }
         Ok(tally) if tally.before == tally.positions => Err(Error::NoImage { path }),
         Ok(tally) => finish(&args.log, extent.entries, &tally, ui),
-        Err(SweepError::Log(Stop::Interrupted)) => {
-            ui.note(format_args!("interrupted at entry {}", place.get().0));
-            Ok(if failed {
-                Exit::Failed
-            } else {
-                Exit::Interrupted
-            })
-        }
-        Err(SweepError::Log(Stop::Broken(source))) => Err(Error::Log { path, source }),
+        Err(SweepError::Log(source)) => Err(Error::Log { path, source }),
         Err(SweepError::Store(error)) => Err(Error::NotDone {
             path,
             why: format!("entry {} cannot be carried out: {error}", place.get().0),
@@ -137,13 +134,7 @@ fn store(args: &LogSweepArgs, image: &ImageName, size: u64) -> Result<MemStore, 
     Ok(store)
 }
 
-/// Why no more operations come.
-enum Stop {
-    Broken(LogError),
-    Interrupted,
-}
-
-/// The operations of a log.
+/// The operations of a log, until somebody interrupts.
 struct Operations<'a> {
     log: Reader<FileDisk>,
     /// What is left of an entry, the last first.
@@ -154,11 +145,11 @@ struct Operations<'a> {
 }
 
 impl Iterator for Operations<'_> {
-    type Item = Result<Operation, Stop>;
+    type Item = Result<Operation, LogError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.interrupt.came() {
-            return Some(Err(Stop::Interrupted));
+            return None;
         }
         while self.next.is_empty() {
             match self.log.next_entry() {
@@ -168,7 +159,7 @@ impl Iterator for Operations<'_> {
                     self.next = Entry::into_operations(entry);
                     self.next.reverse();
                 }
-                Err(error) => return Some(Err(Stop::Broken(error))),
+                Err(error) => return Some(Err(error)),
             }
         }
         self.next.pop().map(Ok)
@@ -260,7 +251,7 @@ fn finish(path: &Path, entries: u64, tally: &Tally, ui: &mut Ui) -> Result<Exit,
         failed: tally.failed,
         complete: tally.complete,
     }))?;
-    if !tally.complete {
+    if tally.failed >= BROKEN_MAX {
         ui.note(format_args!("ended early: {BROKEN_MAX} failed"));
     }
     Ok(exit)

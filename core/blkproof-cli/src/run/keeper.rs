@@ -92,17 +92,12 @@ impl<'a> Keeper<'a> {
         let scenario: &Scenario = &whole.document.scenario;
         let shrunk = shrink::smaller(
             &mut self.judge,
+            &self.interrupt,
             scenario,
             &whole.failure,
             keep,
             runs,
-            &mut |_| {
-                if self.interrupt.came() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            },
+            &mut |_| ControlFlow::Continue(()),
         );
         *runs_left -= shrunk.runs;
         (shrunk.scenario != *scenario).then(|| Told {

@@ -1,10 +1,7 @@
 //! All small scenarios, and every single fault of the smallest.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-use std::panic;
 use std::path::Path;
-use std::sync::mpsc::{self, Sender};
-use std::thread;
+use std::sync::mpsc::Sender;
 
 use blkproof::sweep::{self, Strike, Tally};
 use blkproof::{Failure, Outcome, exhaustive};
@@ -12,6 +9,7 @@ use blkproof_spec::Scenario;
 use indicatif::HumanCount;
 
 use crate::args::{BugName, Jobs, SweepArgs};
+use crate::crew::{self, Stop};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Record};
@@ -43,62 +41,52 @@ pub(super) fn run(
     strikes: &[Strike],
     jobs: Jobs,
     out: &Path,
+    stop: &Stop,
     ui: &mut Ui,
 ) -> Result<Exit, Error> {
-    let mut keeper = Keeper::new(out, &args.bug);
+    let mut keeper = Keeper::new(out, &args.bug, stop.interrupt());
     for guest_steps in 0..=args.guest_steps {
         let strikes = (guest_steps <= args.swept_guest_steps).then_some(strikes);
-        let tier = tier(guest_steps, strikes, jobs, &mut keeper, ui)?;
+        let tier = tier(guest_steps, strikes, jobs, stop, &mut keeper, ui)?;
         tell(guest_steps, &tier, ui)?;
-        if keeper.is_full() {
+        if !stop.goes_on() {
+            let (begun, all) = (guest_steps + 1, args.guest_steps + 1);
+            ui.note(format_args!(
+                "ended early: {begun} of {all} tiers were judged, or begun"
+            ));
             break;
         }
     }
-    Ok(keeper.finish(ui))
+    Ok(stop.exit().max(keeper.finish(ui)))
 }
 
 fn tier(
     guest_steps: u32,
     strikes: Option<&[Strike]>,
     jobs: Jobs,
+    stop: &Stop,
     keeper: &mut Keeper<'_>,
     ui: &mut Ui,
 ) -> Result<Tier, Error> {
-    let stop = AtomicBool::new(false);
     let bugs = keeper.bugs();
-    thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        let stop = &stop;
-        let threads: Vec<_> = (0..jobs.0)
-            .map(|thread| {
-                let sender = sender.clone();
-                scope.spawn(move || {
-                    judge_share(guest_steps, strikes, (thread, jobs.0), stop, bugs, &sender)
-                })
-            })
-            .collect();
-        // The channel ends when the last thread has ended.
-        drop(sender);
-        let mut told = Ok(());
-        for found in receiver {
-            let name = format!("exhaustive-{guest_steps}-{}", found.number);
-            let name = keep::file_name(&match &found.position {
-                Some(position) => format!("{name}-{position}"),
-                None => name,
-            });
-            told = told.and(keeper.keep(&name, found.scenario, &found.failure, found.position, ui));
-            stop.fetch_or(told.is_err() || keeper.is_full(), Ordering::Relaxed);
+    let judge = |thread, found: &Sender<Found>| {
+        judge_share(guest_steps, strikes, (thread, jobs.0), stop, bugs, found)
+    };
+    let parts = crew::share(jobs, stop, judge, |found| {
+        let name = format!("exhaustive-{guest_steps}-{}", found.number);
+        let name = keep::file_name(&match &found.position {
+            Some(position) => format!("{name}-{position}"),
+            None => name,
+        });
+        keeper.keep(&name, found.scenario, &found.failure, found.position, ui)?;
+        if keeper.is_full() {
+            stop.enough();
         }
-        let mut all = Tier::default();
-        for thread in threads {
-            // A panic that the judge did not catch is a bug of our own: it goes on from here.
-            let part = thread
-                .join()
-                .unwrap_or_else(|panic| panic::resume_unwind(panic));
-            all.add(&part);
-        }
-        told.map(|()| all)
-    })
+        Ok(())
+    })?;
+    let mut all = Tier::default();
+    parts.iter().for_each(|part| all.add(part));
+    Ok(all)
 }
 
 /// Judges every `threads`-th scenario of a tier, beginning with that of number `first`.
@@ -106,7 +94,7 @@ fn judge_share(
     guest_steps: u32,
     strikes: Option<&[Strike]>,
     (first, threads): (usize, usize),
-    stop: &AtomicBool,
+    stop: &Stop,
     bugs: &[BugName],
     found: &Sender<Found>,
 ) -> Tier {
@@ -120,7 +108,7 @@ fn judge_share(
         .skip(first)
         .step_by(threads);
     for (scenario, number) in mine {
-        if stop.load(Ordering::Relaxed) {
+        if !stop.goes_on() {
             break;
         }
         let tell = |position, scenario: &Scenario, failure: &Failure| {
@@ -144,7 +132,7 @@ fn judge_share(
                 if let Some(failure) = swept.failure {
                     tell(Some(swept.position.to_string()), swept.scenario, failure);
                 }
-                !stop.load(Ordering::Relaxed)
+                stop.goes_on()
             }));
         }
     }

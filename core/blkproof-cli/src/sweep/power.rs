@@ -2,11 +2,9 @@
 
 mod dump;
 
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::panic;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::sync::mpsc::Sender;
 
 use blkproof::Failure;
 use blkproof::sweep::power::{Midst, Swept, Tally};
@@ -15,13 +13,14 @@ use indicatif::HumanCount;
 use owo_colors::OwoColorize as _;
 
 use crate::args::{Jobs, SweepArgs};
+use crate::crew::{self, Stop};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::interrupt::Interrupt;
 use crate::json::{self, Record};
 use crate::judge;
 use crate::keep::{self, Keeper};
 use crate::load::{self, Loaded};
+use crate::out::Out;
 use crate::ui::Ui;
 use dump::Dump;
 
@@ -44,51 +43,35 @@ struct Failed {
 }
 
 /// Sweeps files and folders: a line for each file, and the whole report of what failed.
-pub(super) fn run(args: &SweepArgs, jobs: Jobs, out: &Path, ui: &mut Ui) -> Result<Exit, Error> {
-    let interrupt = Interrupt::listen().map_err(Error::Signals)?;
+pub(super) fn run(
+    args: &SweepArgs,
+    jobs: Jobs,
+    out: &Path,
+    stop: &Stop,
+    ui: &mut Ui,
+) -> Result<Exit, Error> {
+    let dump = args.dump.as_deref();
+    let _dump = dump.map(|dump| Out::open("--dump", dump)).transpose()?;
     let (files, read) = load::swept(&args.paths, ui)?;
     let work = Work {
         files: &files,
         args,
         next: AtomicUsize::new(0),
-        stop: AtomicBool::new(false),
-        interrupt: &interrupt,
+        stop,
     };
     let mut teller = Teller {
         files: &files,
         done: files.iter().map(|_| None).collect(),
         told: 0,
         all: Tally::whole(),
-        keeper: Keeper::new(out, &args.bug),
+        keeper: Keeper::new(out, &args.bug, stop.interrupt()),
+        stop,
         failed: Exit::Held,
         ui,
     };
-    thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        let threads: Vec<_> = (0..jobs.0)
-            .map(|_| {
-                let (sender, work) = (sender.clone(), &work);
-                scope.spawn(move || work.judge(&sender))
-            })
-            .collect();
-        // The channel ends when the last thread has ended.
-        drop(sender);
-        let told = teller.listen(&receiver, &work.stop);
-        work.stop.store(true, Ordering::Relaxed);
-        for thread in threads {
-            // A panic that the judge did not catch is a bug of our own: it goes on from here.
-            thread
-                .join()
-                .unwrap_or_else(|panic| panic::resume_unwind(panic));
-        }
-        told
-    })?;
-    let ended = if interrupt.came() {
-        Exit::Interrupted
-    } else {
-        Exit::Held
-    };
-    Ok(read.max(ended).max(teller.finish()?))
+    let judge = |_, news: &Sender<News>| work.judge(news);
+    crew::share(jobs, stop, judge, |news| teller.hear(news))?;
+    Ok(read.max(stop.exit()).max(teller.finish()?))
 }
 
 /// What the threads share out: file after file.
@@ -96,18 +79,13 @@ struct Work<'a> {
     files: &'a [Loaded],
     args: &'a SweepArgs,
     next: AtomicUsize,
-    stop: AtomicBool,
-    interrupt: &'a Interrupt,
+    stop: &'a Stop,
 }
 
 impl Work<'_> {
-    fn goes_on(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed) && !self.interrupt.came()
-    }
-
     fn judge(&self, news: &Sender<News>) {
         let mut judge = judge::of_bugs(&self.args.bug);
-        while self.goes_on() {
+        while self.stop.goes_on() {
             let file = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(loaded) = self.files.get(file) else {
                 return;
@@ -128,7 +106,7 @@ impl Work<'_> {
                     let _ = news.send(News::Unwritten(error));
                     return false;
                 }
-                self.goes_on()
+                self.stop.goes_on()
             });
             let _ = news.send(News::Swept(file, swept));
         }
@@ -142,24 +120,23 @@ struct Teller<'a> {
     told: usize,
     all: Tally,
     keeper: Keeper<'a>,
+    stop: &'a Stop,
     failed: Exit,
     ui: &'a mut Ui,
 }
 
 impl Teller<'_> {
-    fn listen(&mut self, news: &Receiver<News>, stop: &AtomicBool) -> Result<(), Error> {
-        for news in news {
-            match news {
-                News::Failed(file, what) => self.keep(file, *what)?,
-                News::Unwritten(error) => return Err(error),
-                News::Swept(file, tally) => {
-                    self.done[file] = Some(tally);
-                    self.tell_ready()?;
-                }
+    fn hear(&mut self, news: News) -> Result<(), Error> {
+        match news {
+            News::Failed(file, what) => self.keep(file, *what)?,
+            News::Unwritten(error) => return Err(error),
+            News::Swept(file, tally) => {
+                self.done[file] = Some(tally);
+                self.tell_ready()?;
             }
-            if self.keeper.is_full() {
-                stop.store(true, Ordering::Relaxed);
-            }
+        }
+        if self.keeper.is_full() {
+            self.stop.enough();
         }
         Ok(())
     }

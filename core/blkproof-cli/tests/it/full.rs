@@ -45,6 +45,47 @@ fn a_folder_that_takes_no_files_is_an_error_before_the_campaign() {
     }
 }
 
+/// A folder in which nobody makes files.
+#[cfg(target_os = "linux")]
+const NOWHERE: &str = "/proc/self/task";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_verb_that_writes_says_so_before_its_work() {
+    let folder = Folder::new();
+    folder.file("a.blk", crate::sweep::BACKUP);
+    folder.file(
+        "wrong.blk",
+        "blkproof 1\ndisk d 1M raw\nwrite d 0 512 stamp\ncheck bitmap d b count=0\n",
+    );
+    folder
+        .run(&["log", "export", "a.blk", "-o", "d.log"])
+        .exits(0);
+    let below = format!("{NOWHERE}/below");
+    let file = format!("{NOWHERE}/file.blk");
+    for args in [
+        &["sweep", "a.blk", "--out", &below][..],
+        &["sweep", "--power", "a.blk", "--out", NOWHERE],
+        &["sweep", "--power", "a.blk", "--dump", &below],
+        &["sweep", "--exhaustive", "--out", &below],
+        &["bugs", "--save", "--kept", &below, "discard-cleans"],
+        &["shrink", "wrong.blk", "-o", &file],
+        &["corpus", "import", "a.blk", "--out", &below],
+        &["corpus", "export", "a.blk", "--out", &below],
+        &["log", "sweep", "d.log", "--out", &below],
+        &["log", "export", "a.blk", "-o", &file],
+    ] {
+        let ran = folder.run(args).exits(3);
+        assert_eq!(ran.out, "", "{args:?}: nothing was done");
+        let said = format!("error: cannot write {NOWHERE}");
+        assert!(ran.err.starts_with(&said), "{args:?}: {}", ran.err);
+    }
+    // What is there already is no reason to leave empty folders behind.
+    let ran = folder.run(&["sweep", "a.blk", "--out", "made/below"]);
+    ran.exits(0);
+    assert!(!folder.path().join("made").exists());
+}
+
 /// Runs a campaign whose files may have so many KiB; what is longer fails as on a full disk.
 #[cfg(unix)]
 fn run_with_limit(folder: &Folder, kib: u32, args: &str) -> Ran {

@@ -178,7 +178,7 @@ fn started_into(folder: &Folder, args: &[&str], out: Stdio) -> Child {
 }
 
 #[cfg(unix)]
-fn send(child: &Child, signal: &str) {
+pub(crate) fn send(child: &Child, signal: &str) {
     let sent = Command::new("kill")
         .args([signal, &child.id().to_string()])
         .status()

@@ -2,7 +2,7 @@
 
 use crate::program::Folder;
 
-const BACKUP: &str = "\
+pub(crate) const BACKUP: &str = "\
 blkproof 1
 disk d 512k qcow2 cluster=4k
 bitmap add d b persistent

@@ -22,6 +22,8 @@ mod full;
 mod interrupt;
 mod known;
 mod power;
+#[cfg(unix)]
+mod stopped;
 
 mod log;
 mod run;
