@@ -18,12 +18,18 @@ use crate::num::index;
 /// QEMU inflates with a window of this size (as a power of two).
 const WINDOW_BITS: u8 = 12;
 
+/// How much room there is for packed data at first. Most of what tests write packs into less, while
+/// the largest clusters have 2 MiB.
+const FIRST_ROOM: usize = 16 << 10;
+
 /// The compressor and the decompressor with their buffers, made when first needed.
 pub(crate) struct Codec {
     /// Each is made when it is first needed: few images need both, and zlib zeroes 200 KiB for it.
     compress: Option<Compress>,
     decompress: Option<Decompress>,
+    /// The cluster that was packed or unpacked last, once there was one.
     plain: Vec<u8>,
+    /// As much as was ever packed: that may be two clusters, and is little as a rule.
     packed: Vec<u8>,
     /// How many bytes the cluster in the plain buffer takes in the packed one, if it was packed
     /// last (`None` where that saves nothing). Zeroes and fills come again and again.
@@ -31,25 +37,25 @@ pub(crate) struct Codec {
 }
 
 impl Codec {
-    fn new(cluster: u64) -> Self {
+    fn new() -> Self {
         Self {
             compress: None,
             decompress: None,
-            plain: vec![0; index(cluster)],
-            packed: vec![0; index(2 * cluster)],
+            plain: Vec::new(),
+            packed: Vec::new(),
             last: None,
         }
     }
 
     /// Compresses `data`, filled up with zeroes to a cluster, into the packed buffer. Returns how
     /// many bytes it takes, or `None` if that does not save anything.
-    fn pack(&mut self, data: &[u8]) -> Option<u64> {
-        let whole = data.len() == self.plain.len();
-        if let Some(len) = self.last.filter(|_| whole && self.plain == data) {
+    fn pack(&mut self, data: &[u8], cluster: usize) -> Option<u64> {
+        if let Some(len) = self.last.filter(|_| self.plain == data) {
             return len;
         }
-        self.plain[..data.len()].copy_from_slice(data);
-        self.plain[data.len()..].fill(0);
+        self.plain.clear();
+        self.plain.extend_from_slice(data);
+        self.plain.resize(cluster, 0);
         let len = self.pack_plain();
         self.last = Some(len);
         len
@@ -59,22 +65,37 @@ impl Codec {
         let fresh = || Compress::new_with_window_bits(Compression::default(), false, WINDOW_BITS);
         let compress = self.compress.get_or_insert_with(fresh);
         compress.reset();
-        let room = self.plain.len() - 1;
-        let out = &mut self.packed[..room];
-        match compress.compress(&self.plain, out, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => Some(compress.total_out()),
-            _ => None,
+        let room_max = self.plain.len() - 1;
+        loop {
+            let (read, written) = (compress.total_in(), compress.total_out());
+            if self.packed.len() == index(written) {
+                let more = self.packed.len().max(FIRST_ROOM);
+                self.packed.resize(self.packed.len() + more, 0);
+            }
+            let room = self.packed.len().min(room_max);
+            let out = &mut self.packed[index(written)..room];
+            let plain = &self.plain[index(read)..];
+            match compress.compress(plain, out, FlushCompress::Finish) {
+                Ok(Status::StreamEnd) => break Some(compress.total_out()),
+                // It wants more room than there was, and may have it.
+                Ok(_) if room < room_max && index(compress.total_out()) == room => {}
+                _ => break None,
+            }
         }
     }
 
-    /// Returns the packed buffer for reading what is to be unpacked.
-    fn packed(&mut self) -> &mut [u8] {
+    /// Returns so much of the packed buffer, for reading what is to be unpacked.
+    fn packed(&mut self, len: usize) -> &mut [u8] {
         self.last = None;
-        &mut self.packed
+        if self.packed.len() < len {
+            self.packed.resize(len, 0);
+        }
+        &mut self.packed[..len]
     }
 
     /// Decompresses the first `len` bytes of the packed buffer to a whole cluster.
-    fn unpack(&mut self, len: usize) -> bool {
+    fn unpack(&mut self, len: usize, cluster: usize) -> bool {
+        self.plain.resize(cluster, 0);
         let decompress = self
             .decompress
             .get_or_insert_with(|| Decompress::new(false));
@@ -106,8 +127,9 @@ impl<D: BlockDevice> Qcow2<D> {
         let mut codec = self.take_codec();
         let mut at = position;
         let mut result = Ok(());
-        for cluster in data.chunks(index(self.layout.cluster())) {
-            result = match codec.pack(cluster) {
+        let cluster_bytes = index(self.layout.cluster());
+        for cluster in data.chunks(cluster_bytes) {
+            result = match codec.pack(cluster, cluster_bytes) {
                 Some(len) => self.write_packed(at, &mut codec.packed, len),
                 None => self.write(at, Load::Bytes(cluster)),
             };
@@ -121,17 +143,15 @@ impl<D: BlockDevice> Qcow2<D> {
     }
 
     fn take_codec(&mut self) -> Box<Codec> {
-        let cluster = self.layout.cluster();
-        self.codec
-            .take()
-            .unwrap_or_else(|| Box::new(Codec::new(cluster)))
+        self.codec.take().unwrap_or_else(|| Box::new(Codec::new()))
     }
 
-    fn write_packed(&mut self, position: u64, buffer: &mut [u8], len: u64) -> Inner<()> {
+    fn write_packed(&mut self, position: u64, buffer: &mut Vec<u8>, len: u64) -> Inner<()> {
         self.slice_mut(position)?;
         let packed = self.alloc_packed(len)?;
         // The sector is filled up: nothing lies behind the youngest data.
         let end = (packed.offset + len).next_multiple_of(512) - packed.offset;
+        buffer.resize(buffer.len().max(index(end)), 0);
         buffer[index(len)..index(end)].fill(0);
         let done = self
             .prepare_replace(position, 1)
@@ -181,8 +201,9 @@ impl<D: BlockDevice> Qcow2<D> {
         let mut codec = self.take_codec();
         let read = self
             .file
-            .read(packed.offset, &mut codec.packed()[..index(packed.len)]);
-        let whole = read.is_ok() && codec.unpack(index(packed.len));
+            .read(packed.offset, codec.packed(index(packed.len)));
+        let cluster = index(self.layout.cluster());
+        let whole = read.is_ok() && codec.unpack(index(packed.len), cluster);
         if whole {
             let start = index(within);
             part.copy_from_slice(&codec.plain[start..start + part.len()]);
@@ -204,34 +225,53 @@ mod tests {
     /// Inflates what was packed last, and tells what it was.
     fn packed(codec: &Codec, len: Option<u64>) -> Vec<u8> {
         let len = usize::try_from(len.expect("it gets smaller")).expect("it fits");
-        let mut other = Codec::new(4096);
-        other.packed()[..len].copy_from_slice(&codec.packed[..len]);
-        assert!(other.unpack(len));
+        let mut other = Codec::new();
+        other.packed(len).copy_from_slice(&codec.packed[..len]);
+        assert!(other.unpack(len, codec.plain.len()));
         other.plain
     }
 
     #[test]
     fn what_was_packed_before_is_packed_alike() {
-        let mut codec = Codec::new(4096);
+        let mut codec = Codec::new();
         let (ones, mut twos) = ([1; 4096], [2; 4096]);
         twos[4095] = 3;
         for data in [&ones, &ones, &twos, &twos, &ones] {
-            let len = codec.pack(data);
+            let len = codec.pack(data, 4096);
             assert_eq!(packed(&codec, len), data);
         }
-        let len = codec.pack(&ones[..512]);
+        let len = codec.pack(&ones[..512], 4096);
         assert_eq!(packed(&codec, len)[512..], [0; 3584]);
-        let len = codec.pack(&ones);
+        let len = codec.pack(&ones, 4096);
         assert_eq!(packed(&codec, len), ones);
     }
 
     #[test]
+    fn room_grows_up_to_a_cluster_and_no_further() {
+        let mut codec = Codec::new();
+        let mut noise: Vec<u8> = Vec::new();
+        let mut state = 1_u32;
+        for _ in 0..1 << 20 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            noise.push(state.to_be_bytes()[0]);
+        }
+        assert_eq!(codec.pack(&noise, noise.len()), None, "noise gets larger");
+        noise[..1 << 18].fill(0);
+        let len = codec.pack(&noise, noise.len());
+        assert!(
+            len.is_some_and(|len| len > 700_000 && len < 1 << 20),
+            "{len:?}"
+        );
+        assert_eq!(packed(&codec, len), noise);
+    }
+
+    #[test]
     fn what_is_read_between_is_not_taken_for_what_was_packed() {
-        let mut codec = Codec::new(4096);
-        codec.pack(&[1; 4096]);
-        codec.packed()[..100].fill(0xee);
-        assert!(!codec.unpack(100));
-        let len = codec.pack(&[1; 4096]);
+        let mut codec = Codec::new();
+        codec.pack(&[1; 4096], 4096);
+        codec.packed(100).fill(0xee);
+        assert!(!codec.unpack(100, 4096));
+        let len = codec.pack(&[1; 4096], 4096);
         assert_eq!(packed(&codec, len), [1; 4096]);
     }
 }
