@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
+use std::ffi::OsStr;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -11,8 +12,9 @@ use std::thread;
 use blkproof::generate::Profile;
 use blkproof::sweep::Strike;
 use blkproof_engine::Bug;
-use clap::ValueEnum;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StyledStr, TypedValueParser};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 /// When to use colours.
@@ -206,8 +208,43 @@ impl From<BugName> for String {
 impl BugName {
     /// Takes a name; an unknown one is answered with the nearest that there is.
     pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        BugNames.map(|name| Self(Bug::from_name(&name).expect("only names of bugs pass")))
+    }
+}
+
+/// The names of the seeded bugs. They are too many to be listed where one is wrong.
+#[derive(Clone, Copy, Debug)]
+struct BugNames;
+
+impl BugNames {
+    fn parser(self) -> PossibleValuesParser {
         PossibleValuesParser::new(Bug::ALL.iter().map(|bug| bug.name()))
-            .map(|name| Self(Bug::from_name(&name).expect("only names of bugs pass")))
+    }
+}
+
+impl TypedValueParser for BugNames {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        self.parser()
+            .parse_ref(command, arg, value)
+            .map_err(|mut error| {
+                let none = ContextValue::Strings(Vec::new());
+                error.insert(ContextKind::ValidValue, none);
+                let hint = StyledStr::from("`blkproof bugs --list` names the seeded bugs");
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
+                error
+            })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let values = Bug::ALL.iter().map(|bug| PossibleValue::new(bug.name()));
+        Some(Box::new(values))
     }
 }
 

@@ -55,6 +55,19 @@ fn bad_usage_is_told_on_stderr() {
 }
 
 #[test]
+fn a_bug_that_is_not_known_is_answered_in_a_few_lines() {
+    let folder = Folder::new();
+    for (args, hint) in [
+        (&["bugs", "nosuch"][..], "`blkproof bugs --list`"),
+        (&["run", "--bug", "overwrte"], "'overwrite-is-clean'"),
+    ] {
+        let ran = folder.run(args).exits(2);
+        assert!(ran.err.contains(hint), "{args:?}\n{}", ran.err);
+        assert!(ran.err.lines().count() < 10, "not all names:\n{}", ran.err);
+    }
+}
+
+#[test]
 fn paths_that_lead_nowhere_are_bad_input() {
     let folder = Folder::new();
     folder.file("empty/notes.txt", "");
