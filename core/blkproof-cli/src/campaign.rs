@@ -6,6 +6,8 @@
 //! what came of their cases in batches; what was taken in can be written down at any time, and a
 //! campaign that is interrupted goes on from there.
 
+mod hex;
+
 mod shard;
 
 mod known;

@@ -64,6 +64,6 @@ pub use outcome::{
     Counts, Cut, Failure, Finding, Identity, LedBy, LostPart, Moment, NotJudged, Outcome,
 };
 pub use report::{Entry, Report, Told, ToldCut, WrongRange};
-pub use run::{Cleanup, Options, Recording, Runner, sha256_hex};
+pub use run::{Cleanup, Options, Recording, Runner};
 pub use small::{SmallEngine, SmallSubject, Source};
 pub use subject::{Subject, SubjectError};

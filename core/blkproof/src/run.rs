@@ -59,7 +59,7 @@ use world::World;
 pub(crate) use carry::{caught, panic_text, reply_text};
 pub use crash::Recording;
 pub(crate) use power::is_start;
-pub use trace::sha256_hex;
+pub(crate) use trace::sha256_hex;
 
 /// How scenarios are run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,6 +10,7 @@ use blkproof_spec::Scenario;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::hex;
 use super::known::KnownFiles;
 use super::shard::Shard;
 use crate::args::{BugName, ProfileName};
@@ -168,7 +169,7 @@ fn digest(lines: impl Iterator<Item = String>) -> String {
         hasher.update(line);
         hasher.update("\n");
     }
-    blkproof::sha256_hex(&hasher.finalize().into())
+    hex::print(&hasher.finalize())
 }
 
 impl Identity {

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::done::Done;
 use super::finds::Finds;
+use super::hex;
 use super::plan::Identity;
 use super::totals::Totals;
 use crate::error::{Error, Refused};
@@ -146,7 +147,7 @@ fn digest_of_program() -> io::Result<String> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(blkproof::sha256_hex(&hasher.finalize().into())),
+            0 => return Ok(hex::print(&hasher.finalize())),
             count => hasher.update(&buffer[..count]),
         }
     }

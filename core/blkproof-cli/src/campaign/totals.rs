@@ -10,6 +10,8 @@ use blkproof_spec::{Action, Scenario};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::hex;
+
 /// What cases did.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,7 +121,7 @@ impl Totals {
     /// went another way have different ones.
     pub(crate) fn digest(&self) -> String {
         // Whoever compares by eye gets along with half of it.
-        blkproof::sha256_hex(&self.digest)[..32].to_owned()
+        hex::print(&self.digest)[..32].to_owned()
     }
 
     fn count(&mut self, counts: &Counts) {

@@ -40,8 +40,7 @@ impl Trace {
 }
 
 /// Returns a digest as people write it: 64 hexadecimal digits.
-#[must_use]
-pub fn sha256_hex(digest: &[u8; 32]) -> String {
+pub(crate) fn sha256_hex(digest: &[u8; 32]) -> String {
     let mut out = String::with_capacity(64);
     for byte in digest {
         write!(out, "{byte:02x}").expect("text grows");

@@ -35,30 +35,20 @@ pub(super) mod digest {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
+    use crate::campaign::hex;
+
     pub(in super::super) fn serialize<S: Serializer>(
         digest: &[u8; 32],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&blkproof::sha256_hex(digest))
+        serializer.serialize_str(&hex::print(digest))
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<[u8; 32], D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| D::Error::custom("expected a digest of 64 hexadecimal digits"))
-    }
-
-    fn parse(text: &str) -> Option<[u8; 32]> {
-        let digits = text.chars().map(|c| c.to_digit(16));
-        let digits: Option<Vec<u32>> = digits.collect();
-        let bytes: Option<Vec<u8>> = digits?
-            .chunks(2)
-            .map(|pair| match pair {
-                [high, low] => u8::try_from(high * 16 + low).ok(),
-                _ => None,
-            })
-            .collect();
-        bytes?.try_into().ok()
+        hex::parse(&text)
+            .ok_or_else(|| D::Error::custom("expected a digest of 64 hexadecimal digits"))
     }
 }
