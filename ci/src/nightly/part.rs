@@ -137,19 +137,23 @@ fn exhaustive() -> Call {
     ])
 }
 
-/// A campaign for each image library, which share the time.
+/// For each image library a campaign, and sweeps of made-up scenarios; all share the time.
 fn formats(time: Duration, seed: u64) -> Vec<Call> {
     let libraries = ["blkproof-qcow2", "imago", "qcow2-rs"];
-    let seconds = (time.as_secs() / libraries.len() as u64).max(1).to_string();
+    let share = time.as_secs() / (2 * libraries.len() as u64);
+    let seconds = share.max(1).to_string();
     let out = format!("{OUT}/formats-{seed}");
     let seed = seed.to_string();
-    let call = |library: &str| {
+    let call = |work: &[&str]| {
         let run = ["run", "--release", "--package", "formats", "--"];
         let limits = ["--seconds", &seconds, "--seed", &seed, "--out", &out];
-        let args = ["campaign", library].into_iter().chain(limits);
-        Call::cargo(run.into_iter().chain(args))
+        Call::cargo([&run[..], work, &limits[..]].concat())
     };
-    libraries.into_iter().map(call).collect()
+    let calls = libraries.into_iter().flat_map(|library| {
+        let sweep = ["sweep", library, "--cases", "1000000"];
+        [call(&["campaign", library]), call(&sweep)]
+    });
+    calls.collect()
 }
 
 /// The packages that have suites of properties.

@@ -57,12 +57,17 @@ fn seeds_and_times_are_part_of_the_commands() {
             format!("{run} bugs --seeds 3 --seed 10")
         ]
     );
-    let formats = "cargo run --release --package formats -- campaign";
-    let limits = "--seconds 200 --seed 7 --out blkproof-out/nightly/formats-7";
+    let formats = "cargo run --release --package formats --";
+    let limits = "--seconds 100 --seed 7 --out blkproof-out/nightly/formats-7";
+    let works = |library| {
+        [
+            format!("{formats} campaign {library} {limits}"),
+            format!("{formats} sweep {library} --cases 1000000 {limits}"),
+        ]
+    };
     assert_eq!(
         calls(Part::Formats),
-        ["blkproof-qcow2", "imago", "qcow2-rs"]
-            .map(|library| format!("{formats} {library} {limits}"))
+        ["blkproof-qcow2", "imago", "qcow2-rs"].map(works).concat()
     );
     let suites = &calls(Part::Proptests)[0];
     assert!(

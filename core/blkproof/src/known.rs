@@ -13,7 +13,8 @@
 //!
 //! First the property (or `expectation`, `subject`); then, behind `at`, the kind of the step, where
 //! only that one is meant; then, behind a colon, a part of what the report says of it, such as the
-//! text of a panic or the name of an image.
+//! text of a panic or the name of an image; or several parts in their order, with ` ... ` for
+//! whatever stands between them.
 //!
 //! What is masked is counted ([`Sightings`]) and takes nothing away from what else fails in the
 //! same step. A scenario that shows nothing but known findings is judged once more without the step
@@ -114,8 +115,26 @@ pub struct KnownFinding {
     pub what: Box<str>,
     /// The kind of the step; any, where there is none.
     pub kind: Option<Box<str>>,
-    /// A part of what is said of it; anything, where there is none.
+    /// A part of what is said of it; anything, where there is none. For ` ... ` stands anything.
     pub part: Option<Box<str>>,
+}
+
+impl KnownFinding {
+    /// Tells whether it is about what is said.
+    fn covers(&self, said: &str) -> bool {
+        let Some(part) = self.part.as_deref() else {
+            return true;
+        };
+        let mut rest = said;
+        part.split(" ... ")
+            .all(|piece| match rest.split_once(piece) {
+                Some((_, behind)) => {
+                    rest = behind;
+                    true
+                }
+                None => false,
+            })
+    }
 }
 
 impl fmt::Display for KnownFinding {
@@ -212,7 +231,7 @@ impl Known {
         self.findings.iter().position(|known| {
             *known.what == *what
                 && known.kind.as_deref().is_none_or(|known| known == kind)
-                && known.part.as_deref().is_none_or(|part| said.contains(part))
+                && known.covers(said)
         })
     }
 

@@ -1,14 +1,11 @@
 //! Campaigns: made-up scenarios, one after the other.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use blkproof::format::generate::generate;
 use blkproof::format::shrink::shrink;
-use blkproof::format::{Capabilities, Failure, Identity, Outcome, Scenario, Stated, text};
+use blkproof::format::{Capabilities, Failure, Identity, Outcome, Scenario};
 use blkproof::generate::Choices;
 use blkproof::known::Sightings;
 
@@ -17,6 +14,10 @@ const CANDIDATES_MAX: u64 = 600;
 
 /// Who runs scenarios: a judge, or one on a thread of its own.
 pub type Run<'a> = dyn FnMut(&Scenario) -> Outcome + 'a;
+
+/// Who keeps what fails: called with a scenario as soon as it failed in a way that is new, and with
+/// the smallest one that fails in the same way.
+pub type Keep<'a> = dyn FnMut(&Identity, &Scenario) -> anyhow::Result<()> + 'a;
 
 /// What a campaign goes through.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +72,18 @@ impl Campaign {
     /// Makes up scenarios and judges them.
     ///
     /// They ask for nothing else than what `able` says; `others` says whether somebody else makes
-    /// images.
-    pub fn run(&self, judge: &mut Run<'_>, able: &Capabilities, others: bool) -> Totals {
+    /// images. What fails is kept as it comes, so that who ends a campaign early loses none of it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be kept.
+    pub fn run(
+        &self,
+        judge: &mut Run<'_>,
+        able: &Capabilities,
+        others: bool,
+        keep: &mut Keep<'_>,
+    ) -> anyhow::Result<Totals> {
         let mut totals = Totals::default();
         let start = Instant::now();
         for case in self.first..self.first.saturating_add(self.cases) {
@@ -80,14 +91,30 @@ impl Campaign {
             if is_over || totals.found.len() >= self.failures_max {
                 break;
             }
-            let scenario = generate(&mut Choices::new(self.seed, case), able, others);
+            let scenario = self.case(case, able, others);
             let outcome = judge(&scenario);
             totals.count(&outcome);
             if let Outcome::Failed(failure) = outcome {
-                totals.keep(case, &scenario, &failure, judge);
+                totals.fail(case, &scenario, &failure, judge, keep)?;
             }
         }
-        totals
+        Ok(totals)
+    }
+
+    /// Makes up a case.
+    #[must_use]
+    pub fn case(&self, number: u64, able: &Capabilities, others: bool) -> Scenario {
+        let mut scenario = generate(&mut Choices::new(self.seed, number), able, others);
+        scenario.title = Some(format!("case {number} of seed {}", self.seed));
+        scenario
+    }
+
+    /// Returns the number of the case that a scenario of this campaign was made up as.
+    #[must_use]
+    pub fn number(&self, scenario: &Scenario) -> Option<u64> {
+        let title = scenario.title.as_ref()?.strip_prefix("case ")?;
+        let (number, seed) = title.split_once(" of seed ")?;
+        (seed.parse() == Ok(self.seed)).then(|| number.parse().ok())?
     }
 }
 
@@ -105,40 +132,40 @@ impl Totals {
         self.masked.merge(&counts.masked);
     }
 
-    fn keep(&mut self, case: u64, scenario: &Scenario, failure: &Failure, judge: &mut Run<'_>) {
+    fn fail(
+        &mut self,
+        case: u64,
+        scenario: &Scenario,
+        failure: &Failure,
+        judge: &mut Run<'_>,
+        keep: &mut Keep<'_>,
+    ) -> anyhow::Result<()> {
         let identity = failure.identity();
         if let Some(found) = self.found.get_mut(&identity) {
             found.times += 1;
-            return;
+            return Ok(());
         }
-        let shrunk = shrink(scenario, failure, CANDIDATES_MAX, |candidate| {
-            judge(candidate)
-        });
-        let found = Found {
-            case,
-            times: 1,
-            scenario: shrunk.scenario,
-            failure: shrunk.failure,
-        };
+        // Making it smaller takes its time: whoever ends the campaign meanwhile has it already.
+        keep(&identity, scenario)?;
+        let found = shrunk(case, scenario, failure, judge);
+        keep(&identity, &found.scenario)?;
         self.found.insert(identity, found);
+        Ok(())
     }
+}
 
-    /// Writes what failed into files of a folder, and returns their paths.
-    ///
-    /// # Errors
-    ///
-    /// Where a file cannot be written.
-    pub fn write(&self, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let write = |(identity, found): (&Identity, &Found)| {
-            let mut scenario = found.scenario.clone();
-            scenario.outcome = Stated::Fail(identity.property);
-            let name = format!("{identity}.format").replace(' ', "-");
-            let path = folder.join(name);
-            fs::write(&path, text::print(&scenario))
-                .with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(path)
-        };
-        self.found.iter().map(write).collect()
+/// Makes a scenario smaller that failed for the first time in its way.
+pub(crate) fn shrunk(
+    case: u64,
+    scenario: &Scenario,
+    failure: &Failure,
+    judge: &mut Run<'_>,
+) -> Found {
+    let shrunk = shrink(scenario, failure, CANDIDATES_MAX, judge);
+    Found {
+        case,
+        times: 1,
+        scenario: shrunk.scenario,
+        failure: shrunk.failure,
     }
 }

@@ -29,23 +29,22 @@ const CLUSTERS: [u64; 6] = [512, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10
 
 impl Library for Imago {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            makes: &[16, 1, 2, 4, 8, 32, 64],
-            refcount_bits: &[16, 1, 2, 4, 8, 32, 64],
-            clusters: &CLUSTERS,
-            bases: &[Format::Raw, Format::Qcow2],
-            aligns: &[1, 64, 512, 4096],
-            guest_align: Some(1),
-            write_zeroes: true,
-            discards: Some(Discards::Zero),
-            resizes: Resizes::Any,
-            drop_caches: true,
-            cache_sizes: false,
-            flush_syncs: false,
-            survives_kills: true,
-            // It never syncs between what depends on each other, and does not say that it does.
-            survives_cuts: false,
-        }
+        let mut can = Capabilities::MINIMAL;
+        can.makes = &[16, 1, 2, 4, 8, 32, 64];
+        can.refcount_bits = &[16, 1, 2, 4, 8, 32, 64];
+        can.clusters = &CLUSTERS;
+        can.bases = &[Format::Raw, Format::Qcow2];
+        can.aligns = &[1, 64, 512, 4096];
+        can.guest_align = Some(1);
+        can.write_zeroes = true;
+        can.discards = Some(Discards::Zero);
+        can.resizes = Resizes::Any;
+        can.drop_caches = true;
+        can.flush_syncs = false;
+        can.survives_kills = true;
+        // It never syncs between what depends on each other, and does not say that it does.
+        can.survives_cuts = false;
+        can
     }
 
     fn create(&mut self, file: Box<dyn BlockDevice>, image: &NewImage) -> Result<(), RequestError> {

@@ -2,6 +2,8 @@
 
 mod campaign;
 
+mod finds;
+
 mod imago;
 
 mod own;
@@ -14,10 +16,14 @@ mod qemu;
 
 mod subject;
 
-pub use campaign::{Campaign, Found, Run, Totals};
+mod swept;
+
+pub use campaign::{Campaign, Found, Keep, Run, Totals};
+pub use finds::Finds;
 pub use imago::Imago;
 pub use own::Own;
 pub use planted::{Plant, Planted};
 pub use qcow2_rs::Qcow2Rs;
 pub use qemu::QemuImg;
-pub use subject::{Bench, Subject, corpora, scenario, scenarios};
+pub use subject::{Bench, Subject, corpora, scenario, scenarios, supervised};
+pub use swept::{Sweeps, undisturbed};

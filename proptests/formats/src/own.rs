@@ -27,22 +27,18 @@ const CLUSTERS: [u64; 7] = [
 
 impl Library for Own {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            makes: &[16],
-            refcount_bits: &[16, 1, 2, 4, 8, 32, 64],
-            clusters: &CLUSTERS,
-            bases: &[Format::Raw, Format::Qcow2],
-            aligns: &[1],
-            guest_align: Some(1),
-            write_zeroes: true,
-            discards: Some(Discards::Some),
-            resizes: Resizes::Any,
-            drop_caches: false,
-            cache_sizes: true,
-            flush_syncs: true,
-            survives_kills: true,
-            survives_cuts: true,
-        }
+        let mut can = Capabilities::MINIMAL;
+        can.refcount_bits = &[16, 1, 2, 4, 8, 32, 64];
+        can.clusters = &CLUSTERS;
+        can.bases = &[Format::Raw, Format::Qcow2];
+        can.guest_align = Some(1);
+        can.write_zeroes = true;
+        can.discards = Some(Discards::Some);
+        can.resizes = Resizes::Any;
+        can.cache_sizes = true;
+        can.survives_kills = true;
+        can.survives_cuts = true;
+        can
     }
 
     fn create(

@@ -10,7 +10,7 @@ use blkproof_spec::{ByteRange, Length, Offset};
 use crate::own::Own;
 
 /// A planted bug.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Plant {
     /// A flush that fails is reported as a success.
     FlushErrorSwallowed,
@@ -32,10 +32,16 @@ pub enum Plant {
     GrowsDirty,
     /// A write never returns where its device fails, and asks for nothing any more.
     Hangs,
+    /// A write aborts the process where its device fails.
+    Aborts,
+    /// A write ends the process, as if all were well, where its device fails.
+    Exits,
+    /// A write overflows the stack where its device fails.
+    OverflowsItsStack,
 }
 
 impl Plant {
-    /// All of them but [`Plant::Hangs`], of which only a clock can tell.
+    /// All of them but those of which only a clock can tell, or another process.
     pub const ALL: [Self; 9] = [
         Self::FlushErrorSwallowed,
         Self::WriteErrorSwallowed,
@@ -123,6 +129,11 @@ impl Image for Above {
             (Plant::Hangs, Err(_)) if is_write => loop {
                 std::thread::park();
             },
+            (Plant::Aborts, Err(_)) if is_write => std::process::abort(),
+            (Plant::Exits, Err(_)) if is_write => std::process::exit(0),
+            (Plant::OverflowsItsStack, Err(_)) if is_write => {
+                Ok(Handled::Part(deeper(self.size().0)))
+            }
             (Plant::StaysBroken, Err(_)) => {
                 self.broken = true;
                 result
@@ -145,6 +156,15 @@ impl Image for Above {
     fn abandon(self: Box<Self>) {
         self.image.abandon();
     }
+}
+
+/// Calls itself until there is no stack left.
+fn deeper(depth: u64) -> u64 {
+    let kept = std::hint::black_box([depth; 64]);
+    if depth == u64::MAX {
+        return 0;
+    }
+    deeper(depth + 1).wrapping_add(kept[0])
 }
 
 /// A device that is not asked as it should be.

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, Waker};
 
 use blkproof::format::{
     Capabilities, Files, Handled, Image, Library, NewImage, OpenOptions, Request, RequestError,
-    Resizes,
 };
 use blkproof_device::{BlockDevice, Durability};
 use blkproof_spec::{ByteRange, Format, Length, Offset};
@@ -33,22 +32,18 @@ const POLLS_MAX: u32 = 10_000;
 
 impl Library for Qcow2Rs {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            makes: &[],
-            refcount_bits: &[16, 1, 2, 4, 8, 32, 64],
-            clusters: &[4 << 10, 8 << 10, 16 << 10, 64 << 10],
-            bases: &[Format::Qcow2],
-            aligns: &[512, 4096],
-            guest_align: None,
-            write_zeroes: false,
-            discards: None,
-            resizes: Resizes::None,
-            drop_caches: true,
-            cache_sizes: true,
-            flush_syncs: false,
-            survives_kills: true,
-            survives_cuts: true,
-        }
+        let mut can = Capabilities::MINIMAL;
+        can.makes = &[];
+        can.refcount_bits = &[16, 1, 2, 4, 8, 32, 64];
+        can.clusters = &[4 << 10, 8 << 10, 16 << 10, 64 << 10];
+        can.bases = &[Format::Qcow2];
+        can.aligns = &[512, 4096];
+        can.drop_caches = true;
+        can.cache_sizes = true;
+        can.flush_syncs = false;
+        can.survives_kills = true;
+        can.survives_cuts = true;
+        can
     }
 
     /// It has a function that formats an image "for test purpose", which does not count.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use blkproof::format::{
-    Capabilities, Judge, Library, MadeBy, Outcome, Scenario, Supervised, known, text,
+    Action, Capabilities, Judge, Library, MadeBy, Outcome, Scenario, Supervised, known, text,
 };
 use blkproof::known::Known;
 use blkproof_engine::ImageInspector;
+use blkproof_spec::Length;
 
 use crate::{Imago, Own, Qcow2Rs, QemuImg};
 
@@ -55,15 +56,12 @@ impl Subject {
     /// scenario that has them.
     #[must_use]
     pub fn behind_known(self) -> Capabilities {
-        let able = self.library().capabilities();
-        match self {
-            Self::Qcow2Rs => Capabilities {
-                bases: &[],
-                refcount_bits: &[16, 8, 32, 64],
-                ..able
-            },
-            Self::Own | Self::Imago => able,
+        let mut able = self.library().capabilities();
+        if self == Self::Qcow2Rs {
+            able.bases = &[];
+            able.refcount_bits = &[16, 8, 32, 64];
         }
+        able
     }
 
     /// Returns a scenario with an image that it can be given to look behind what is known.
@@ -78,12 +76,26 @@ impl Subject {
         if able.makes.is_empty() {
             setup.made_by = MadeBy::QemuImg;
         }
+        if !able.clusters.contains(&setup.cluster.0) {
+            let larger = able.clusters.iter().filter(|size| **size > setup.cluster.0);
+            let nearest = larger.min().or(able.clusters.iter().max());
+            setup.cluster = Length(nearest.copied().unwrap_or(setup.cluster.0));
+        }
         if setup
             .base
             .is_some_and(|base| !able.bases.contains(&base.format))
         {
             setup.base = None;
         }
+        if !able.refcount_bits.contains(&setup.refcount_bits) {
+            setup.refcount_bits = 16;
+        }
+        // What it does not promise to survive does not happen to it.
+        fitted.steps.retain(|step| match step.action {
+            Action::Kill(_) => able.survives_kills,
+            Action::PowerCut(_) => able.survives_cuts,
+            _ => true,
+        });
         fitted
     }
 
@@ -94,16 +106,6 @@ impl Subject {
     /// Where a file cannot be read, or is no scenario.
     pub fn known(self) -> anyhow::Result<Vec<(PathBuf, Scenario)>> {
         scenarios(&corpora().join("third-party").join(self.name()))
-    }
-
-    /// Returns a judge of it on a thread of its own, behind what is `known`, that gives each
-    /// scenario so long.
-    #[must_use]
-    pub fn supervised(self, known: Known, limit: Duration) -> Supervised {
-        Supervised::new(limit, move |judge| {
-            let mut bench = Bench::new(self.library()).masking(known.clone());
-            judge(bench.judge());
-        })
     }
 
     /// Returns the list of what it is known to do wrong.
@@ -122,6 +124,23 @@ impl Subject {
         let text = text.with_context(|| format!("cannot read {shown}"))?;
         known(&text).with_context(|| format!("{shown} is no list of known findings"))
     }
+}
+
+/// Returns a judge on a thread of its own, behind what is `known`, that gives each scenario so
+/// long, and writes down what is under way if it is to keep a `journal`.
+pub fn supervised<F>(make: F, known: Known, limit: Duration, journal: Option<&Path>) -> Supervised
+where
+    F: Fn() -> Box<dyn Library> + Send + Sync + 'static,
+{
+    let journal = journal.map(Path::to_owned);
+    Supervised::new(limit, move |judge| {
+        let mut bench = Bench::new(make()).masking(known.clone());
+        let with_all = bench.judge();
+        judge(match &journal {
+            Some(path) => with_all.journaling(path),
+            None => with_all,
+        });
+    })
 }
 
 /// A library with all that judges it.

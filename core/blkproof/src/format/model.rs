@@ -316,20 +316,9 @@ mod tests {
     use super::*;
 
     const ALL: Capabilities = Capabilities {
-        makes: &[16],
-        refcount_bits: &[16],
-        clusters: &[4096],
-        bases: &[],
-        aligns: &[1],
-        guest_align: Some(1),
-        write_zeroes: true,
         discards: Some(Discards::Zero),
-        resizes: super::super::seam::Resizes::Any,
-        drop_caches: false,
-        cache_sizes: false,
         flush_syncs: false,
-        survives_kills: true,
-        survives_cuts: true,
+        ..Capabilities::MINIMAL
     };
 
     fn write(start: u64, len: u64) -> Op {

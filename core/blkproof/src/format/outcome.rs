@@ -3,7 +3,7 @@
 use core::fmt;
 
 use blkproof_spec::content::{Bytes, Provenance};
-use blkproof_spec::{ByteRange, FaultRule, IoType, StepNumber};
+use blkproof_spec::{ByteRange, FaultRule, IoType, SECTOR, StepNumber};
 
 use super::scenario::Stated;
 use super::text::STEPS;
@@ -217,7 +217,8 @@ impl Failure {
 pub struct Finding {
     /// The property.
     pub property: Property,
-    /// What was seen.
+    /// What was seen, what happened last before, and what struck the image since it was last found
+    /// right, if something did.
     pub seen: String,
     /// The bytes that are wrong, where it is about bytes: the first ones.
     pub wrong: Vec<WrongPlace>,
@@ -234,6 +235,27 @@ pub struct WrongPlace {
     /// What stands there.
     pub found: Found,
 }
+
+impl WrongPlace {
+    /// Returns what stands there in a word or two: what one bug has in common, wherever it shows.
+    pub(super) fn kind(&self) -> &'static str {
+        let zeroes = |bytes: &Bytes| *bytes == Bytes::ZERO;
+        match self.found {
+            Found::Fill(0) => "zeroes",
+            Found::Fill(UNREAD) => "what the buffer held before",
+            Found::Stamp(from) if from.disk.0 > 0 && self.wanted.iter().all(zeroes) => {
+                "the base where zeroes belong"
+            }
+            Found::Stamp(from) if from.disk.0 > 0 => "the base",
+            Found::Stamp(from) if from.sector == self.range.start / SECTOR => "an older write",
+            Found::Stamp(_) => "what belongs elsewhere",
+            Found::Fill(_) | Found::Other => "what nobody wrote there",
+        }
+    }
+}
+
+/// What stands in a buffer that is to be read into: it must not look right by chance.
+pub(super) const UNREAD: u8 = 0xa5;
 
 /// What stands somewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -253,8 +275,9 @@ pub enum Found {
 pub enum Disturbance {
     /// Nothing.
     Nothing,
-    /// A request of this kind to a device failed.
-    Fault(IoType),
+    /// A request of this kind to a device failed; what its bytes were to the image, where somebody
+    /// can tell: `L1 table`, `data`.
+    Fault(IoType, Option<&'static str>),
     /// Its process was killed.
     Kill,
     /// The power was cut.
@@ -265,7 +288,8 @@ impl fmt::Display for Disturbance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("nothing"),
-            Self::Fault(kind) => write!(f, "a failed {kind}"),
+            Self::Fault(kind, None) => write!(f, "a failed {kind}"),
+            Self::Fault(kind, Some(of)) => write!(f, "a failed {kind} of {of}"),
             Self::Kill => f.write_str("a kill"),
             Self::PowerCut => f.write_str("a power cut"),
         }

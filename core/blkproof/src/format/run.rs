@@ -4,16 +4,19 @@ mod look;
 mod lose;
 mod prepare;
 mod requests;
+mod struck;
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use blkproof_device::{BlockDevice as _, MemStore, Pool, StoreError};
-use blkproof_spec::fault::Firing;
 use blkproof_spec::power::PowerCut;
 use blkproof_spec::{Errno, ImageName, Offset, StepNumber};
 
+use super::journal::Journal;
 use super::model::Model;
 use super::outcome::{Counts, Disturbance, Failure, Finding, Outcome, Property};
 use super::scenario::{Action, BASE, FILE, Look, Op, Scenario, Step};
@@ -21,6 +24,7 @@ use super::seam::{Capabilities, Image, Library, NewImage};
 use super::watch::Watch;
 use crate::inspect::Inspector;
 use crate::known::Known;
+use struck::Trail;
 
 /// Somebody else who makes images: `qemu-img` does, behind an adapter.
 pub trait Maker: fmt::Debug {
@@ -44,6 +48,9 @@ pub struct Judge<'a> {
     last: Option<MemStore>,
     /// Where the number of the step under way is noted.
     noted: Option<Arc<AtomicU32>>,
+    journal: Option<Journal>,
+    /// Why the journal cannot be written any more.
+    unwritten: Option<String>,
 }
 
 impl<'a> Judge<'a> {
@@ -57,6 +64,8 @@ impl<'a> Judge<'a> {
             pool: Pool::new(),
             last: None,
             noted: None,
+            journal: None,
+            unwritten: None,
         }
     }
 
@@ -75,11 +84,24 @@ impl<'a> Judge<'a> {
     }
 
     /// Passes over known findings, so that a campaign looks behind them: a run goes on where what
-    /// it found does not keep it from that. What is said of a finding ends in what happened last
-    /// before, such as `after a kill`.
+    /// it found does not keep it from that. What a list can name is what [`Finding::seen`] says:
+    /// also what happened last before, such as `after a kill`, and what struck the image since it
+    /// was last found right, such as `behind a failed write of L1 table`.
     #[must_use]
     pub fn masking(mut self, known: Known) -> Self {
         self.known = known;
+        self
+    }
+
+    /// Writes down in a [`Journal`] each scenario, and the step that it is at, before the library
+    /// is asked for anything: for libraries that may take the process with them. What the file held
+    /// is gone; where it cannot be written, nothing is judged.
+    #[must_use]
+    pub fn journaling(mut self, path: &Path) -> Self {
+        match Journal::create(path) {
+            Ok(journal) => self.journal = Some(journal),
+            Err(error) => self.unwritten = Some(format!("the journal cannot be written: {error}")),
+        }
         self
     }
 
@@ -89,9 +111,21 @@ impl<'a> Judge<'a> {
         self
     }
 
-    fn note(&self, step: usize) {
+    fn note(&mut self, step: usize) {
+        let step = u32::try_from(step).unwrap_or(u32::MAX);
         if let Some(noted) = &self.noted {
-            noted.store(u32::try_from(step).unwrap_or(u32::MAX), Ordering::Relaxed);
+            noted.store(step, Ordering::Relaxed);
+        }
+        self.write_down(|journal| journal.enter(step));
+    }
+
+    /// Writes into the journal, if there is one.
+    fn write_down(&mut self, write: impl FnOnce(&mut Journal) -> io::Result<()>) {
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = write(journal)
+        {
+            self.unwritten = Some(format!("the journal cannot be written: {error}"));
+            self.journal = None;
         }
     }
 
@@ -119,7 +153,19 @@ impl<'a> Judge<'a> {
 
     /// Runs a scenario.
     pub fn run(&mut self, scenario: &Scenario) -> Outcome {
-        self.note(0);
+        self.write_down(|journal| journal.begin(scenario));
+        let outcome = match &self.unwritten {
+            Some(why) => Outcome::NotJudged(why.clone(), Counts::default()),
+            None => self.judged(scenario),
+        };
+        self.write_down(Journal::end);
+        outcome
+    }
+
+    fn judged(&mut self, scenario: &Scenario) -> Outcome {
+        if let Some(noted) = &self.noted {
+            noted.store(0, Ordering::Relaxed);
+        }
         let capabilities = self.library.capabilities();
         let base = scenario.setup.base.map_or(0, |base| base.size.0);
         let store = MemStore::new(&self.pool);
@@ -134,6 +180,7 @@ impl<'a> Judge<'a> {
             armed: None,
             now: Now::default(),
             after: Disturbance::Nothing,
+            trail: Trail::default(),
             counts: Counts::default(),
             findings: Vec::new(),
             answers: Vec::new(),
@@ -187,6 +234,7 @@ struct Run<'a, 'b> {
     armed: Option<Loss>,
     now: Now,
     after: Disturbance,
+    trail: Trail,
     counts: Counts,
     findings: Vec<Finding>,
     answers: Vec<(StepNumber, String)>,
@@ -281,7 +329,12 @@ impl Run<'_, '_> {
 
     /// Notes that something does not hold. Known findings are only counted.
     fn find(&mut self, finding: Finding) {
-        let said = format!("{}, after {}", finding.seen, self.after);
+        let said = format!(
+            "{}, after {}{}",
+            finding.seen,
+            self.after,
+            self.trail.tell()
+        );
         let (what, kind) = (finding.property.name(), self.now.kind);
         if let Some(known) = self.judge.known.position(what, kind, &said) {
             self.counts.masked.note(known);
@@ -289,7 +342,10 @@ impl Run<'_, '_> {
                 self.model.forget(place.range);
             }
         } else {
-            self.findings.push(finding);
+            self.findings.push(Finding {
+                seen: said,
+                ..finding
+            });
         }
     }
 
@@ -323,17 +379,6 @@ impl Run<'_, '_> {
         } else {
             Stop::Failed
         }
-    }
-
-    /// Tells whether a rule acted since this was asked last.
-    fn has_fired(&mut self) -> bool {
-        let mut firings: Vec<Firing> = Vec::new();
-        self.store.drain_ledger(&mut firings);
-        for firing in &firings {
-            self.counts.fired += 1;
-            self.after = Disturbance::Fault(firing.kind);
-        }
-        !firings.is_empty()
     }
 
     /// Tells whether nothing happened so far that may cost space.

@@ -169,7 +169,21 @@ impl fmt::Display for RequestError {
 impl core::error::Error for RequestError {}
 
 /// What a library can do and what it promises. It is asked for nothing else.
+///
+/// ```
+/// use blkproof::format::{Capabilities, Discards};
+///
+/// let mut can = Capabilities::MINIMAL;
+/// can.clusters = &[4 << 10, 64 << 10];
+/// can.discards = Some(Discards::Zero);
+/// can.survives_kills = true;
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a capability of its own"
+)]
 pub struct Capabilities {
     /// The widths of reference counts of the images that it makes itself; none where it makes none.
     pub makes: &'static [u32],
@@ -199,6 +213,29 @@ pub struct Capabilities {
     pub survives_kills: bool,
     /// The image is consistent, and what was synced is there, when the power was cut.
     pub survives_cuts: bool,
+}
+
+impl Capabilities {
+    /// A library that makes images with clusters of 64 KiB and reference counts of 16 bits, reads,
+    /// writes and flushes at the alignment of its device, and promises nothing beyond that: no
+    /// bases, no other requests, and what is left when its process is killed or its power cut may
+    /// be anything.
+    pub const MINIMAL: Self = Self {
+        makes: &[16],
+        refcount_bits: &[16],
+        clusters: &[64 << 10],
+        bases: &[],
+        aligns: &[1],
+        guest_align: None,
+        write_zeroes: false,
+        discards: None,
+        resizes: Resizes::None,
+        drop_caches: false,
+        cache_sizes: false,
+        flush_syncs: true,
+        survives_kills: false,
+        survives_cuts: false,
+    };
 }
 
 /// What a discard does.

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 
-use blkproof_spec::StepNumber;
-
-use super::outcome::{Counts, Disturbance, Failure, Finding, Outcome, Property};
+use super::journal::unanswered;
+use super::outcome::{Counts, Outcome, Property};
 use super::run::Judge;
 use super::scenario::Scenario;
 
@@ -25,7 +24,8 @@ type Make = dyn Fn(&mut dyn FnMut(Judge<'_>)) + Send + Sync;
 /// A thread cannot be ended from outside. One that does not answer in time is left to itself, its
 /// scenario has failed ([`Property::Ends`]), and the next one is judged on another thread. After
 /// eight of them, scenarios are not judged any more. What a library does to the whole process, such
-/// as to abort it, cannot be told here.
+/// as to abort it, cannot be told here; what it was at stands in a [`Journal`](super::Journal), if
+/// the judge keeps one ([`Judge::journaling`]).
 ///
 /// ```
 /// use core::time::Duration;
@@ -109,11 +109,14 @@ impl Supervised {
             Err(RecvTimeoutError::Timeout) => {
                 self.left += 1;
                 let seen = format!("no end within {} s", self.limit.as_secs_f64());
-                failed(scenario, &worker.step, Property::Ends, seen)
+                let step = worker.step.load(Ordering::Relaxed);
+                Outcome::Failed(Box::new(unanswered(scenario, step, Property::Ends, seen)))
             }
             Err(RecvTimeoutError::Disconnected) => {
                 let seen = "the thread on which it was judged is gone".to_owned();
-                failed(scenario, &worker.step, Property::NoCrash, seen)
+                let step = worker.step.load(Ordering::Relaxed);
+                let property = Property::NoCrash;
+                Outcome::Failed(Box::new(unanswered(scenario, step, property, seen)))
             }
         }
     }
@@ -146,32 +149,4 @@ impl fmt::Debug for Supervised {
             .field("left", &self.left)
             .finish_non_exhaustive()
     }
-}
-
-/// Returns the failure of a scenario that never came to its end.
-fn failed(scenario: &Scenario, step: &AtomicU32, property: Property, seen: String) -> Outcome {
-    let number = step.load(Ordering::Relaxed);
-    let index = usize::try_from(number)
-        .ok()
-        .and_then(|at| at.checked_sub(1));
-    let at = index.map(|index| scenario.steps.get(index));
-    Outcome::Failed(Box::new(Failure {
-        step: at.flatten().map(|_| StepNumber(number)),
-        step_kind: match at {
-            None => "opening",
-            Some(Some(step)) => step.action.keyword(),
-            Some(None) => "end",
-        },
-        after: Disturbance::Nothing,
-        findings: vec![Finding {
-            property,
-            seen,
-            wrong: Vec::new(),
-        }],
-        answers: at
-            .map(|_| (StepNumber(number), "no answer".to_owned()))
-            .into_iter()
-            .collect(),
-        counts: Counts::default(),
-    }))
 }

@@ -41,7 +41,9 @@ pub fn sweep(
                 let rule = position.rule();
                 struck.setup.rules.push(rule.clone());
                 let outcome = run(&struck);
-                let is_struck = !outcome.counts().idle_rules.contains(&rule);
+                let counts = outcome.counts();
+                // A scenario that is not judged may end before anything is asked of a device.
+                let is_struck = counts.fired > 0 && !counts.idle_rules.contains(&rule);
                 let came = is_struck.then(|| told(&struck, &outcome, &mut each));
                 struck.setup.rules.pop();
                 came
@@ -65,8 +67,30 @@ pub struct LossTally {
     pub held: u64,
     /// Those at which something did not hold.
     pub failed: u64,
+    /// Those that count for nothing.
+    pub not_judged: u64,
     /// Whether every position was tried: nobody ended the sweep early.
     pub complete: bool,
+}
+
+impl LossTally {
+    /// Returns what a sweep without any position comes to.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self {
+            complete: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what another sweep comes to.
+    pub fn add(&mut self, other: &Self) {
+        self.operations += other.operations;
+        self.held += other.held;
+        self.failed += other.failed;
+        self.not_judged += other.not_judged;
+        self.complete &= other.complete;
+    }
 }
 
 /// Kills the process, and where `cuts` says so cuts the power, at every operation of a scenario
@@ -77,10 +101,7 @@ pub fn sweep_losses(
     mut run: impl FnMut(&Scenario) -> Outcome,
     mut each: impl FnMut(Swept<'_>) -> bool,
 ) -> LossTally {
-    let mut tally = LossTally {
-        complete: true,
-        ..LossTally::default()
-    };
+    let mut tally = LossTally::whole();
     let mut plain = client(scenario, false);
     let is_loss = |step: &Step| matches!(step.action, Action::Kill(_) | Action::PowerCut(_));
     plain.steps.retain(|step| !is_loss(step));
@@ -97,6 +118,7 @@ pub fn sweep_losses(
             tally.operations = number;
             tally.held += u64::from(came == Came::Held);
             tally.failed += u64::from(came == Came::Failed);
+            tally.not_judged += u64::from(came == Came::NotJudged);
             if !goes_on {
                 tally.complete = false;
                 return tally;

@@ -169,3 +169,14 @@ fn other_levels_have_words_of_their_own() {
     );
     assert!(Known::parse_with("no-crash", words).is_err());
 }
+
+#[test]
+fn parts_stand_in_their_order_with_anything_between() {
+    let list = known("no-crash: index ... of ... bounds\n");
+    let position = |said| list.position("no-crash", "write", said);
+    assert_eq!(position("index 7 is out of bounds"), Some(0));
+    assert_eq!(position("index of"), None);
+    assert_eq!(position("out of bounds: the index"), None);
+    let list = known("no-crash: a a ... a a\n");
+    assert_eq!(list.position("no-crash", "write", "a a a"), None);
+}

@@ -2,7 +2,7 @@
 
 use blkproof_spec::{ByteRange, Format};
 
-use super::super::outcome::Property;
+use super::super::outcome::{Property, UNREAD};
 use super::super::seam::{Image, Request};
 use super::super::watch::Unwound;
 use super::{Run, Stop, file};
@@ -44,6 +44,7 @@ impl Run<'_, '_> {
 
     /// Has somebody else look at the file of an image that nobody has open.
     pub(super) fn inspect(&mut self, property: Property) -> Result<(), Stop> {
+        let seen_before = self.counts.masked.clone();
         let Some(inspector) = self.judge.inspector.as_mut() else {
             return Ok(());
         };
@@ -63,7 +64,11 @@ impl Run<'_, '_> {
             }
             Err(error) => self.note(Property::ImageSound, error.to_string()),
         }
-        self.judged()
+        self.judged()?;
+        if self.counts.masked == seen_before {
+            self.trail.clear();
+        }
+        Ok(())
     }
 
     fn inspect_structure(&mut self, image: &mut dyn Inspected) -> Result<(), Stop> {
@@ -91,7 +96,7 @@ impl Run<'_, '_> {
 
 fn read_all(image: &mut dyn Image) -> Result<Vec<u8>, String> {
     let size = image.size().0;
-    let mut data = vec![0xa5; usize::try_from(size).unwrap_or(0)];
+    let mut data = vec![UNREAD; usize::try_from(size).unwrap_or(0)];
     for range in pieces(size) {
         let request = Request::Read {
             offset: range.start.into(),

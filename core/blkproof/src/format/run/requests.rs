@@ -3,7 +3,7 @@
 use blkproof_spec::{ByteRange, Offset, SECTOR, StepNumber};
 
 use super::super::model::written;
-use super::super::outcome::{Finding, Property};
+use super::super::outcome::{Finding, Property, UNREAD};
 use super::super::scenario::Op;
 use super::super::seam::{Files, Handled, Image, OpenOptions, Request, RequestError, Resizes};
 use super::super::watch::Unwound;
@@ -157,10 +157,10 @@ impl Run<'_, '_> {
     /// Compares what was read.
     pub(super) fn compare(&mut self, position: u64, data: &[u8], property: Property) {
         let wrong = self.model.sees(position, data);
-        if !wrong.is_empty() {
+        if let Some(first) = wrong.first() {
             self.find(Finding {
                 property,
-                seen: "wrong contents".to_owned(),
+                seen: format!("wrong contents: {}", first.kind()),
                 wrong,
             });
         }
@@ -258,8 +258,7 @@ impl Run<'_, '_> {
             Op::Write { range, .. } => (*range, true),
             _ => (ByteRange::default(), false),
         };
-        // What is read must not look right by chance.
-        let mut data = vec![0xa5; usize::try_from(range.len).unwrap_or(0)];
+        let mut data = vec![UNREAD; usize::try_from(range.len).unwrap_or(0)];
         if is_write {
             written(op, number).generate(range.start, &mut data);
         }
