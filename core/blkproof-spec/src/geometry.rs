@@ -60,6 +60,27 @@ impl Geometry {
         }
     }
 
+    /// The most bytes that a disk of any format may have (QEMU's limit).
+    pub const SIZE_MAX: Length = Length(9_223_372_035_781_033_984);
+
+    /// Returns the most bytes that an image of this format and cluster size can have.
+    ///
+    /// A first-level table of qcow2 has 32 MiB at most. Each of its entries stands for a cluster of
+    /// entries that each stand for a cluster.
+    #[must_use]
+    pub fn size_max(format: Format, cluster: Length) -> Length {
+        const ENTRIES: u64 = (32 << 20) / 8;
+        match format {
+            Format::Raw => Self::SIZE_MAX,
+            Format::Qcow2 => {
+                let most = ENTRIES
+                    .saturating_mul(cluster.0 / 8)
+                    .saturating_mul(cluster.0);
+                Length(most.min(Self::SIZE_MAX.0))
+            }
+        }
+    }
+
     /// Returns the granularity that a bitmap gets when none is asked for: the cluster size, clamped
     /// to 4 KiB at least and 64 KiB at most (QEMU's rule).
     #[must_use]

@@ -34,6 +34,9 @@ pub struct Setup {
     pub limits: Limits,
 }
 
+/// The most images of a chain, from a disk to the last of its backing files.
+pub const CHAIN_MAX: usize = 200;
+
 /// A disk that is there before the first step.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct DiskSetup {

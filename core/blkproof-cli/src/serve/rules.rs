@@ -122,10 +122,18 @@ fn not_a_rule(file: &str, line: Option<u32>, why: &str) -> Error {
     }
 }
 
-/// Tells whether a file is one of `blkdebug`: its first line that says something begins a group.
+/// Tells whether a file is one of `blkdebug`, be it a broken one: its first line that says
+/// something begins a group, or gives a key a value as no line of a scenario does.
 fn is_ini(bytes: &[u8]) -> bool {
     let lines = bytes.split(|byte| *byte == b'\n');
     let mut lines = lines.map(|line| line.trim_ascii());
     let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"#"));
-    first.is_none_or(|line| line.starts_with(b"["))
+    first.is_none_or(|line| line.starts_with(b"[") || is_assignment(line))
+}
+
+/// Tells whether a line's first word has a `=` in it or before the next one.
+fn is_assignment(line: &[u8]) -> bool {
+    let end = line.iter().position(u8::is_ascii_whitespace);
+    let (word, rest) = line.split_at(end.unwrap_or(line.len()));
+    word.contains(&b'=') || rest.trim_ascii_start().starts_with(b"=")
 }

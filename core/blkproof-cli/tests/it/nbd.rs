@@ -91,12 +91,14 @@ fn rule_files(folder: &Folder) {
         "blkproof 1\nfault disk0.file errno errno=EIO\n",
     );
     folder.file("broken.ini", "[inject-error]\nevent = \"nothing\"\n");
+    folder.file("bare.ini", "# no group\nevent = \"none\"\n");
+    folder.file("tight.ini", "event=\"none\"\n");
+    folder.file("indented.ini", " [inject-error]\nevent = \"none\"\n");
 }
 
 #[test]
 fn arguments_that_cannot_be_are_told() {
     let folder = Folder::new();
-    rule_files(&folder);
     let socket = ["--socket", "d.sock"];
     for (args, wanted) in [
         (&["--size", "1M"][..], "--socket <PATH>"),
@@ -125,23 +127,6 @@ fn arguments_that_cannot_be_are_told() {
             "--name: expected a name",
         ),
         (
-            &["--size", "1M", "--rules", "rules.blk"],
-            "rules.blk:3: expected a `fault` line",
-        ),
-        (
-            &["--size", "1M", "--rules", "other.blk"],
-            "a rule is for disk1.file",
-        ),
-        (&["--size", "1M", "--rules", "broken.blk"], "broken.blk:2"),
-        (
-            &["--size", "1M", "--rules", "broken.ini"],
-            "broken.ini: line 2, column 10: expected",
-        ),
-        (
-            &["--size", "1M", "--rules", "missing"],
-            "cannot read missing",
-        ),
-        (
             &["--size", "1M", "--connections", "0"],
             "0 is not in 1..=1024",
         ),
@@ -153,6 +138,36 @@ fn arguments_that_cannot_be_are_told() {
         }
         let ran = folder.run(&all).exits(2);
         assert!(ran.err.contains(wanted), "{args:?}\n{}", ran.err);
+    }
+}
+
+#[test]
+fn files_of_rules_are_told_where_they_are_wrong() {
+    let folder = Folder::new();
+    rule_files(&folder);
+    for (file, wanted) in [
+        ("rules.blk", "rules.blk:3: expected a `fault` line"),
+        ("other.blk", "a rule is for disk1.file"),
+        ("broken.blk", "broken.blk:2"),
+        ("broken.ini", "broken.ini: line 2, column 10: expected"),
+        (
+            "bare.ini",
+            "bare.ini: line 2, column 1: a value stands before the first group",
+        ),
+        (
+            "tight.ini",
+            "tight.ini: line 1, column 1: expected a key, a blank, and '='",
+        ),
+        (
+            "indented.ini",
+            "indented.ini: line 1, column 2: expected a group in square brackets, from the first",
+        ),
+        ("missing", "cannot read missing"),
+    ] {
+        let args = ["serve", "nbd", "--size", "1M", "--socket", "d.sock"];
+        let args: Vec<_> = args.into_iter().chain(["--rules", file]).collect();
+        let ran = folder.run(&args).exits(2);
+        assert!(ran.err.contains(wanted), "{file}\n{}", ran.err);
     }
 }
 

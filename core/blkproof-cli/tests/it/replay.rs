@@ -153,6 +153,23 @@ fn any_bytes_are_answered_with_a_place() {
 }
 
 #[test]
+fn disks_that_cannot_be_are_told_with_their_place() {
+    let folder = Folder::new();
+    for (disks, place) in [
+        ("disk d 1T qcow2 cluster=512", "a.blk:2:8"),
+        ("disk d 9223372036854775296 raw", "a.blk:2:8"),
+        ("disk d 1M raw\ndisk e 1M qcow2 backing=d", "a.blk:3:25"),
+    ] {
+        folder.file("a.blk", format!("blkproof 1\n{disks}\n"));
+        let ran = folder.run(&["replay", "a.blk"]).exits(2);
+        assert_eq!(ran.out, "");
+        assert!(ran.err.contains(place), "{disks}\n{}", ran.err);
+    }
+    folder.file("a.blk", "blkproof 1\ndisk d 128G qcow2 cluster=512\n");
+    folder.run(&["replay", "a.blk"]).exits(0);
+}
+
+#[test]
 fn a_file_of_a_newer_version_is_refused_by_its_name_in_every_verb() {
     let folder = Folder::new();
     folder.file("corpora/new.blk", "blkproof 2\nentirely new\n");

@@ -23,8 +23,6 @@ pub struct IniError {
 pub enum IniProblem {
     /// The file is larger than 1 MiB.
     TooLarge,
-    /// The file is not UTF-8 text.
-    NotText,
     /// Something stands where something else must.
     Unexpected {
         /// What stands there.
@@ -59,6 +57,13 @@ pub enum IniProblem {
         /// The nearest value that it can be.
         nearest: Option<&'static str>,
     },
+    /// Two groups of a kind have the same id.
+    DuplicateId {
+        /// The groups.
+        group: Box<str>,
+        /// The id.
+        found: Box<str>,
+    },
     /// A rule says no event.
     MissingEvent {
         /// The rule's group.
@@ -66,24 +71,15 @@ pub enum IniProblem {
     },
 }
 
-/// Takes the input as text.
-pub(super) fn text(input: &[u8]) -> Result<&str, IniError> {
-    if input.len() > MAX_BYTES {
-        return Err(IniError {
-            line: 1,
-            column: 1,
-            problem: IniProblem::TooLarge,
-        });
+/// Refuses a file that is too large to be one of rules.
+pub(super) fn bounded(input: &[u8]) -> Result<(), IniError> {
+    if input.len() <= MAX_BYTES {
+        return Ok(());
     }
-    core::str::from_utf8(input).map_err(|error| {
-        let valid = &input[..error.valid_up_to()];
-        let before = String::from_utf8_lossy(valid);
-        let last = before.rsplit('\n').next().unwrap_or_default();
-        IniError {
-            line: before.matches('\n').count() as u64 + 1,
-            column: last.chars().count() as u64 + 1,
-            problem: IniProblem::NotText,
-        }
+    Err(IniError {
+        line: 1,
+        column: 1,
+        problem: IniProblem::TooLarge,
     })
 }
 
@@ -117,7 +113,6 @@ impl fmt::Display for IniProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge => f.write_str("the file is larger than 1 MiB"),
-            Self::NotText => f.write_str("expected UTF-8 text"),
             Self::Unexpected { found, expected } if found.is_empty() => {
                 write!(f, "expected {expected}, found the end of the line")
             }
@@ -144,6 +139,9 @@ impl fmt::Display for IniProblem {
             } => {
                 write!(f, "expected {expected}, found {:?}", Short(found))?;
                 suggest(f, *nearest)
+            }
+            Self::DuplicateId { group, found } => {
+                write!(f, "another {group} rule has the id {:?}", Short(found))
             }
             Self::MissingEvent { group } => write!(f, "this {group} rule has no event"),
         }

@@ -1,58 +1,134 @@
 //! Lines of a configuration file, and pieces of them that know where they stand.
+//!
+//! QEMU reads such files with `fgets` and takes lines apart with `sscanf`, and which spellings it
+//! takes follows from that: the pieces here are what `fgets` hands out, and what they say is what
+//! `sscanf` finds in them. The test `spellings` holds both to each other.
 
 use super::error::{IniError, IniProblem, nearest};
 
-/// What a line says.
+/// The most bytes of a line that are one piece; what follows is a piece of its own.
+const PIECE_MAX: usize = 1023;
+
+/// The most bytes of a group's name, of an id and of a key.
+const WORD_MAX: usize = 63;
+
+/// What a piece says.
 pub(super) enum Line<'a> {
     Empty,
-    Group(Text<'a>),
-    Value { key: Text<'a>, value: Text<'a> },
+    Group {
+        name: Text<'a>,
+        id: Option<Text<'a>>,
+    },
+    /// A value that is not written as one must be counts as an empty one, which no key may have; it
+    /// is none only if a later line gives the key another.
+    Value {
+        key: Text<'a>,
+        value: Result<Text<'a>, IniError>,
+    },
 }
 
 /// A piece of a line.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
-    pub(super) content: &'a str,
-    line: usize,
-    column: usize,
+    line: &'a [u8],
+    number: usize,
+    start: usize,
+    end: usize,
+}
+
+/// Cuts a file into pieces.
+pub(super) fn pieces(input: &[u8]) -> impl Iterator<Item = Text<'_>> {
+    let lines = input.split_inclusive(|byte| *byte == b'\n').enumerate();
+    lines.flat_map(|(number, line)| {
+        (0..line.len()).step_by(PIECE_MAX).map(move |start| {
+            let whole = &line[start..line.len().min(start + PIECE_MAX)];
+            // A piece is a string, so a NUL ends it.
+            let len = whole.iter().position(|byte| *byte == 0);
+            Text {
+                line,
+                number,
+                start,
+                end: start + len.unwrap_or(whole.len()),
+            }
+        })
+    })
+}
+
+/// Tells whether a byte is a blank to C.
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b'\x0b'
 }
 
 impl<'a> Text<'a> {
+    pub(super) fn bytes(self) -> &'a [u8] {
+        &self.line[self.start..self.end]
+    }
+
+    /// Returns the text as it can be shown.
+    pub(super) fn shown(self) -> Box<str> {
+        String::from_utf8_lossy(self.bytes()).into()
+    }
+
     pub(super) fn error(self, problem: IniProblem) -> IniError {
+        let before = String::from_utf8_lossy(&self.line[..self.start]);
         IniError {
-            line: self.line as u64 + 1,
-            column: self.column as u64 + 1,
+            line: self.number as u64 + 1,
+            column: before.chars().count() as u64 + 1,
             problem,
         }
     }
 
-    /// Returns the piece from byte `start` up to `end` of this one.
-    fn slice(self, start: usize, end: usize) -> Self {
+    pub(super) fn unexpected(self, expected: &'static str) -> IniError {
+        self.error(IniProblem::Unexpected {
+            found: self.without_end().shown(),
+            expected,
+        })
+    }
+
+    /// Leaves out the end of the line.
+    fn without_end(self) -> Self {
+        let is_end = |byte: &&u8| matches!(byte, b'\n' | b'\r');
+        let end = self.bytes().iter().rev().take_while(is_end).count();
         Self {
-            content: &self.content[start..end],
-            line: self.line,
-            column: self.column + self.content[..start].chars().count(),
+            end: self.end - end,
+            ..self
         }
     }
 
-    fn trim(self) -> Self {
-        let start = self.content.len() - self.content.trim_start().len();
-        let end = start + self.content.trim().len();
-        self.slice(start, end)
+    /// Takes bytes off the front as long as they are as they must be, at most so many.
+    fn take(&mut self, max: usize, is_one: impl Fn(u8) -> bool) -> Self {
+        let bytes = self.bytes().iter().take(max);
+        let len = bytes.take_while(|byte| is_one(**byte)).count();
+        let taken = Self {
+            end: self.start + len,
+            ..*self
+        };
+        self.start += len;
+        taken
     }
 
-    fn split_at(self, middle: usize) -> (Self, Self) {
-        (
-            self.slice(0, middle),
-            self.slice(middle, self.content.len()),
-        )
+    fn skip_blanks(&mut self) {
+        self.take(usize::MAX, is_blank);
     }
 
-    fn unexpected(self, expected: &'static str) -> IniError {
-        self.error(IniProblem::Unexpected {
-            found: self.content.into(),
-            expected,
-        })
+    /// Skips blanks, and returns what stands behind them; if nothing does, where they begin.
+    fn next(&mut self) -> Self {
+        let before = *self;
+        self.skip_blanks();
+        if self.is_empty() {
+            let end = before.start;
+            return Self { end, ..before };
+        }
+        *self
+    }
+
+    /// Takes this byte off the front, if it stands there.
+    fn eat(&mut self, byte: u8) -> bool {
+        !self.take(1, |other| other == byte).is_empty()
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.start == self.end
     }
 
     /// Returns the error of a value that is none of `names`.
@@ -61,109 +137,114 @@ impl<'a> Text<'a> {
         expected: &'static str,
         names: impl Iterator<Item = &'static str>,
     ) -> IniError {
+        let found = self.shown();
         self.error(IniProblem::BadValue {
-            found: self.content.into(),
+            nearest: nearest(&found, names),
+            found,
             expected,
-            nearest: nearest(self.content, names),
         })
     }
 
-    /// Reads the value as a number, as C does: decimal, hexadecimal or octal.
-    pub(super) fn number<N: TryFrom<u64>>(self, expected: &'static str) -> Result<N, IniError> {
-        let text = self.content.strip_prefix('+').unwrap_or(self.content);
-        let (digits, radix) = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+    /// Reads the value as a number, as C does: decimal, hexadecimal or octal, behind blanks and a
+    /// sign. Where the sign is `-`, the number is returned as what is below zero.
+    pub(super) fn number(self, expected: &'static str) -> Result<i128, IniError> {
+        let mut text = self;
+        text.skip_blanks();
+        let negative = text.eat(b'-');
+        if !negative {
+            text.eat(b'+');
+        }
+        let text = text.bytes();
+        let (digits, radix) = match text.strip_prefix(b"0x").or(text.strip_prefix(b"0X")) {
             Some(digits) => (digits, 16),
-            None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
+            None if text.starts_with(b"0") => (text, 8),
             None => (text, 10),
         };
         // `from_str_radix` would take a second sign.
-        let plain = digits.starts_with(|first: char| first.is_ascii_hexdigit());
-        let number = u64::from_str_radix(digits, radix).ok().filter(|_| plain);
-        number
-            .and_then(|number| N::try_from(number).ok())
-            .ok_or_else(|| self.unknown(expected, core::iter::empty()))
+        let plain = digits.first().is_some_and(u8::is_ascii_hexdigit);
+        let digits = core::str::from_utf8(digits).ok().filter(|_| plain);
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, radix).ok());
+        let number = number.map(i128::from).map(|number| match negative {
+            true => -number,
+            false => number,
+        });
+        number.ok_or_else(|| self.unknown(expected, core::iter::empty()))
     }
 
     /// Reads the value as a switch.
     pub(super) fn switch(self) -> Result<bool, IniError> {
-        match self.content {
-            "on" | "yes" | "true" | "y" => Ok(true),
-            "off" | "no" | "false" | "n" => Ok(false),
+        match self.bytes() {
+            b"on" | b"yes" | b"true" | b"y" => Ok(true),
+            b"off" | b"no" | b"false" | b"n" => Ok(false),
             _ => Err(self.unknown("on or off", ["on", "off"].into_iter())),
         }
     }
+
+    /// Makes sure that the value is an id: a letter, then letters, digits, `-`, `.` and `_`.
+    pub(super) fn id(self) -> Result<(), IniError> {
+        let [first, rest @ ..] = self.bytes() else {
+            return Err(self.unknown("an id", core::iter::empty()));
+        };
+        let in_id = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+        if first.is_ascii_alphabetic() && rest.iter().all(in_id) {
+            return Ok(());
+        }
+        let expected = "an id: a letter, then letters, digits, '-', '.' and '_'";
+        Err(self.unknown(expected, core::iter::empty()))
+    }
 }
 
-/// Reads line `number`, counted from 0.
-pub(super) fn parse(number: usize, content: &str) -> Result<Line<'_>, IniError> {
-    let line = Text {
-        content,
-        line: number,
-        column: 0,
+/// Reads a piece.
+pub(super) fn parse(piece: Text<'_>) -> Result<Line<'_>, IniError> {
+    match piece.bytes().first() {
+        Some(b'\n' | b'#') => Ok(Line::Empty),
+        Some(b'[') => match group(piece) {
+            Some(group) => Ok(group),
+            None => value(piece),
+        },
+        _ => value(piece),
     }
-    .trim();
-    if line.content.is_empty() || line.content.starts_with('#') {
-        return Ok(Line::Empty);
-    }
-    if line.content.starts_with('[') {
-        return group(line).map(Line::Group);
-    }
-    value(line)
 }
 
-/// Reads `[group]` or `[group "id"]`.
-fn group(line: Text<'_>) -> Result<Text<'_>, IniError> {
-    let Some(end) = line.content.find(']') else {
-        return Err(line.unexpected("a group in square brackets"));
+/// Reads `[group "id"]`, where nobody looks for what stands behind the id, or `[group]`, where
+/// nobody looks for what stands from the bracket on.
+fn group(piece: Text<'_>) -> Option<Line<'_>> {
+    let mut rest = piece;
+    rest.eat(b'[');
+    let mut with_id = rest;
+    with_id.skip_blanks();
+    let name = with_id.take(WORD_MAX, |byte| !is_blank(byte));
+    with_id.skip_blanks();
+    if !name.is_empty() && with_id.eat(b'"') {
+        let id = with_id.take(WORD_MAX, |byte| byte != b'"');
+        if !id.is_empty() {
+            return Some(Line::Group { name, id: Some(id) });
+        }
+    }
+    let name = rest.take(WORD_MAX, |byte| byte != b']');
+    (!name.is_empty()).then_some(Line::Group { name, id: None })
+}
+
+/// Reads `key = "value"`, where nobody looks for what stands behind the value. The key ends at a
+/// blank, and the value also where the file does.
+fn value(piece: Text<'_>) -> Result<Line<'_>, IniError> {
+    let mut rest = piece;
+    rest.skip_blanks();
+    let key = rest.take(WORD_MAX, |byte| !is_blank(byte));
+    if key.is_empty() {
+        return Err(piece.unexpected("a group, a key with its value, a comment, or nothing at all"));
+    }
+    let at_sign = rest.next();
+    if !rest.eat(b'=') {
+        let value = Err(at_sign.unexpected("'=' and a value in double quotes"));
+        return Ok(Line::Value { key, value });
+    }
+    let at_quote = rest.next();
+    let opened = rest.eat(b'"');
+    let value = rest.take(PIECE_MAX, |byte| byte != b'"');
+    let value = match opened && !value.bytes().contains(&b'\n') {
+        true => Ok(value),
+        false => Err(at_quote.unexpected("a value in double quotes")),
     };
-    let (head, rest) = line.split_at(end + 1);
-    ends(rest)?;
-    let inner = head.slice(1, end).trim();
-    let Some(space) = inner.content.find(char::is_whitespace) else {
-        return Ok(inner);
-    };
-    let (name, id) = inner.split_at(space);
-    let id = id.trim();
-    let quoted = id
-        .content
-        .strip_prefix('"')
-        .and_then(|id| id.strip_suffix('"'));
-    match quoted {
-        Some(content) if !content.contains('"') => Ok(name),
-        _ => Err(id.unexpected("the end of the group, or an id in double quotes")),
-    }
-}
-
-/// Reads `key = "value"`.
-fn value(line: Text<'_>) -> Result<Line<'_>, IniError> {
-    let not_a_key = |letter: char| letter == '=' || letter == '"' || letter.is_whitespace();
-    let end = line.content.find(not_a_key).unwrap_or(line.content.len());
-    if end == 0 {
-        return Err(line.unexpected("a group, or a key with its value"));
-    }
-    let (key, rest) = line.split_at(end);
-    let rest = rest.trim();
-    if !rest.content.starts_with('=') {
-        return Err(rest.unexpected("'=' and a value in double quotes"));
-    }
-    let rest = rest.split_at(1).1.trim();
-    let open = rest.content.starts_with('"');
-    let close = rest.content.get(1..).and_then(|inner| inner.find('"'));
-    let (true, Some(close)) = (open, close) else {
-        return Err(rest.unexpected("a value in double quotes"));
-    };
-    ends(rest.slice(close + 2, rest.content.len()))?;
-    Ok(Line::Value {
-        key,
-        value: rest.slice(1, close + 1),
-    })
-}
-
-/// Makes sure that nothing but a comment is left of a line.
-fn ends(rest: Text<'_>) -> Result<(), IniError> {
-    let rest = rest.trim();
-    if rest.content.is_empty() || rest.content.starts_with('#') {
-        return Ok(());
-    }
-    Err(rest.unexpected("the end of the line"))
+    Ok(Line::Value { key, value })
 }

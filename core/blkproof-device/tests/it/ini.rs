@@ -75,18 +75,19 @@ fn word() -> impl Strategy<Value = &'static str> {
 #[test]
 fn everything_that_can_be_said() {
     let text = "# rules\r\n\
-        \n  [inject-error]  # group\n\
+        \n[inject-error]  # group\n\
         event = \"l1_grow_alloc_table\"\n\
-        state=\"0x2\"\n\
+        \tstate =\"0x2\"\n\
         iotype = \"write-zeroes\" # comment\n\
         errno = \"034\"\n\
         sector = \"7\"\n\
         once = \"yes\"\n\
         immediately = \"true\"\n\
         once = \"off\"\n\
-        [set-state \"some id\"]\n\
+        [set-state \"some-id\"]\n\
         event = \"none\"\n\
         [inject-error]\n\
+        id = \"some-id\"\n\
         event = \"pwritev\"\n\
         errno = \"0\"\n\
         sector = \"-1\"";
@@ -114,70 +115,116 @@ fn everything_that_can_be_said() {
     );
 }
 
+/// Files that are wrong, with what is said of them.
+const WRONG: &[(&str, &str)] = &[
+    (
+        "[inject-eror]\n",
+        "line 1, column 2: there is no group \"inject-eror\"; did you mean 'inject-error'?",
+    ),
+    (
+        "event = \"none\"\n",
+        "line 1, column 1: a value stands before the first group",
+    ),
+    (
+        "[set-state]\n\n  errno = \"5\"\n",
+        "line 3, column 3: group 'set-state' has no key \"errno\"",
+    ),
+    (
+        "[set-state]\nnew-state = \"5\"\n",
+        "line 2, column 1: group 'set-state' has no key \"new-state\"; \
+             did you mean 'new_state'?",
+    ),
+    (
+        "[inject-error]\nevent = \"raed_aio\"\n",
+        "line 2, column 10: expected the name of a blkdebug event, found \"raed_aio\"; \
+             did you mean 'read_aio'?",
+    ),
+    (
+        "[inject-error]\nerrno = \"EIO\"\nevent = \"none\"\n",
+        "line 2, column 10: expected an error number from 0 to 65535, found \"EIO\"",
+    ),
+    (
+        "[inject-error]\nerrno = \"65536\"\nevent = \"none\"\n",
+        "line 2, column 10: expected an error number from 0 to 65535, found \"65536\"",
+    ),
+    (
+        "[inject-error]\nonce = \"of\"\nevent = \"none\"\n",
+        "line 2, column 9: expected on or off, found \"of\"; did you mean 'on'?",
+    ),
+    (
+        "[inject-error]\nonce = on\nevent = \"none\"\n",
+        "line 2, column 8: expected a value in double quotes, found \"on\"",
+    ),
+    (
+        "[inject-error]\nonce\nevent = \"none\"\n",
+        "line 2, column 5: expected '=' and a value in double quotes, \
+             found the end of the line",
+    ),
+    (
+        "[inject-error\n",
+        "line 1, column 2: expected the name of a group and ']', found \"inject-error\"",
+    ),
+    (
+        "[ inject-error ]\n",
+        "line 1, column 2: expected the name of a group without blanks around it, \
+             found \" inject-error \"",
+    ),
+    (
+        "\t[inject-error]\n",
+        "line 1, column 2: expected a group in square brackets, from the first column on, \
+             found \"[inject-error]\"",
+    ),
+    (
+        "[inject-error]\n # c\n",
+        "line 2, column 2: expected a comment from the first column on, found \"#\"",
+    ),
+    (
+        "[inject-error]\nevent=\"none\"\n",
+        "line 2, column 1: expected a key, a blank, and '=' with a value in double quotes, \
+             found \"event=\\\"none\\\"\"",
+    ),
+    (
+        "event=\"none\"\n",
+        "line 1, column 1: expected a key, a blank, and '=' with a value in double quotes, \
+             found \"event=\\\"none\\\"\"",
+    ),
+    (
+        "[inject-error]\n  \n",
+        "line 2, column 1: expected a group, a key with its value, a comment, or nothing at \
+             all, found \"  \"",
+    ),
+    (
+        "[inject-error]\nonce = \"on\nevent = \"none\"\n",
+        "line 2, column 8: expected a value in double quotes, found \"\\\"on\"",
+    ),
+    (
+        "[inject-error]\nevent = \"none\"\nerrno = \"-5\"\n",
+        "line 3, column 10: expected an error number from 0 to 65535, found \"-5\"",
+    ),
+    (
+        "[set-state]\nevent = \"none\"\nid = \"1\"\n",
+        "line 3, column 7: expected an id: a letter, then letters, digits, '-', '.' and '_', \
+             found \"1\"",
+    ),
+    (
+        "[set-state \"a\"]\nevent = \"none\"\n[set-state \"a\"]\nevent = \"none\"\n",
+        "line 3, column 13: another set-state rule has the id \"a\"",
+    ),
+    (
+        "[set-state]\nstate = \"1\"\n[inject-error]\nevent = \"none\"\n",
+        "line 1, column 2: this set-state rule has no event",
+    ),
+];
+
 #[test]
 fn errors_say_what_is_wrong_where() {
-    for (text, message) in [
-        (
-            "[inject-eror]\n",
-            "line 1, column 2: there is no group \"inject-eror\"; did you mean 'inject-error'?",
-        ),
-        (
-            "event = \"none\"\n",
-            "line 1, column 1: a value stands before the first group",
-        ),
-        (
-            "[set-state]\n\n  errno = \"5\"\n",
-            "line 3, column 3: group 'set-state' has no key \"errno\"",
-        ),
-        (
-            "[set-state]\nnew-state = \"5\"\n",
-            "line 2, column 1: group 'set-state' has no key \"new-state\"; \
-             did you mean 'new_state'?",
-        ),
-        (
-            "[inject-error]\nevent = \"raed_aio\"\n",
-            "line 2, column 10: expected the name of a blkdebug event, found \"raed_aio\"; \
-             did you mean 'read_aio'?",
-        ),
-        (
-            "[inject-error]\nerrno = \"EIO\"\n",
-            "line 2, column 10: expected an error number from 0 to 65535, found \"EIO\"",
-        ),
-        (
-            "[inject-error]\nerrno = \"65536\"\n",
-            "line 2, column 10: expected an error number from 0 to 65535, found \"65536\"",
-        ),
-        (
-            "[inject-error]\nonce = \"of\"\n",
-            "line 2, column 9: expected on or off, found \"of\"; did you mean 'on'?",
-        ),
-        (
-            "[inject-error]\nonce = on\n",
-            "line 2, column 8: expected a value in double quotes, found \"on\"",
-        ),
-        (
-            "[inject-error]\nonce\n",
-            "line 2, column 5: expected '=' and a value in double quotes, \
-             found the end of the line",
-        ),
-        (
-            "[inject-error\n",
-            "line 1, column 1: expected a group in square brackets, found \"[inject-error\"",
-        ),
-        (
-            "[inject-error]\nonce = \"on\" off\n",
-            "line 2, column 13: expected the end of the line, found \"off\"",
-        ),
-        (
-            "[set-state]\nstate = \"1\"\n[inject-error]\nevent = \"none\"\n",
-            "line 1, column 2: this set-state rule has no event",
-        ),
-    ] {
+    for (text, message) in WRONG {
         let error = ini::parse(text.as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), message);
+        assert_eq!(error.to_string(), *message);
     }
-    let error = ini::parse(b"# \xc3\xbc\n# \xc3\xbc\xff").unwrap_err();
-    assert_eq!(error.to_string(), "line 2, column 4: expected UTF-8 text");
+    let error = ini::parse("# \u{fc}\n[inject-error]\n\u{fc} = \"\"".as_bytes()).unwrap_err();
+    let message = "line 3, column 1: group 'inject-error' has no key \"\u{fc}\"";
+    assert_eq!(error.to_string(), message);
     let error = ini::parse(&vec![b'\n'; 2 << 20]).unwrap_err();
     assert_eq!(error.problem, ini::IniProblem::TooLarge);
 }

@@ -28,6 +28,8 @@ mod raw;
 
 mod rules;
 
+mod spellings;
+
 mod waits;
 
 mod write_log;

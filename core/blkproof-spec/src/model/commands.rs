@@ -13,26 +13,8 @@ use crate::scenario::Role;
 use crate::step::{At, BitmapCommand, BitmapStep};
 use crate::units::{ByteRange, Length, SECTOR};
 
-/// The most bytes that a disk of any format may have.
-pub(super) const SIZE_MAX: u64 = 9_223_372_035_781_033_984;
-
 /// The most bytes of a bitmap's name.
 const BITMAP_NAME_MAX: usize = 1023;
-
-/// The most bytes of a first-level table of a qcow2 image.
-const L1_MAX: u64 = 32 << 20;
-
-/// Returns the most bytes that an image of this shape can have.
-pub(super) fn size_max(format: Format, cluster: u64) -> u64 {
-    match format {
-        Format::Raw => SIZE_MAX,
-        // Each of the table's entries stands for a cluster of entries that each stand for a
-        // cluster.
-        Format::Qcow2 => (L1_MAX / 8)
-            .saturating_mul(cluster / 8)
-            .saturating_mul(cluster),
-    }
-}
 
 impl Model {
     /// Judges a command that must be refused for one of these reasons, if any. Returns whether it
@@ -349,7 +331,7 @@ impl Model {
             });
         }
         let geometry = self.images.get(disk).geometry;
-        if size.0 > SIZE_MAX {
+        if size > Geometry::SIZE_MAX {
             return Some(Refusal::SizeTooLarge.into());
         }
         if !size.0.is_multiple_of(SECTOR) {
@@ -362,8 +344,8 @@ impl Model {
         if self.has_inconsistent(disk) {
             return Some(Refusal::BitmapInconsistent.into());
         }
-        let most = size_max(geometry.format, geometry.cluster.0);
-        (size.0 > most).then(|| Refusal::SizeTooLarge.into())
+        let most = Geometry::size_max(geometry.format, geometry.cluster);
+        (size > most).then(|| Refusal::SizeTooLarge.into())
     }
 }
 

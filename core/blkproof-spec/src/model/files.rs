@@ -1,15 +1,14 @@
 //! Steps about images that nobody has open: making, rebasing and deleting them.
 
 use super::Model;
-use super::commands::{SIZE_MAX, size_max};
 use super::images::{ImageId, Presence, fresh_geometry};
 use super::judgement::{Judgement, Observation};
 use super::names::Refusals;
-use crate::geometry::Format;
+use crate::geometry::{Format, Geometry};
 use crate::name::ImageName;
 use crate::reply::{Refusal, Reply};
 use crate::step::Create;
-use crate::units::SECTOR;
+use crate::units::{Length, SECTOR};
 
 impl Model {
     /// Judges the making of an image, and makes it.
@@ -57,11 +56,11 @@ impl Model {
         refuse(qcow2 && bad_cluster, Refusal::BadCluster);
         refuse(!size.is_multiple_of(SECTOR), Refusal::SizeUnaligned);
         let most = if bad_cluster {
-            SIZE_MAX
+            Geometry::SIZE_MAX
         } else {
-            size_max(step.format, cluster)
+            Geometry::size_max(step.format, Length(cluster))
         };
-        refuse(size > most, Refusal::SizeTooLarge);
+        refuse(size > most.0, Refusal::SizeTooLarge);
         let missing = backing == Some(None);
         refuse(missing, Refusal::ImageMissing);
         // What a failed step may have left behind need not be there, nor be readable.

@@ -1,7 +1,7 @@
 //! The lines that say what is there before the first step.
 
 use blkproof_spec::power::Cache;
-use blkproof_spec::scenario::DiskSetup;
+use blkproof_spec::scenario::{CHAIN_MAX, DiskSetup, Role};
 use blkproof_spec::{
     DiscardMode, Format, Geometry, ImageName, Length, Name, Property, StatedOutcome, Units,
 };
@@ -11,7 +11,7 @@ use super::super::args::Args;
 use super::super::document::What;
 use super::super::lex::{Value, lex};
 use super::super::table;
-use super::super::value::range;
+use super::super::value::{print_number, range};
 use super::{Parsed, Parser, Problem, fault};
 
 /// The words that begin a line of the setup.
@@ -111,23 +111,32 @@ impl Parser {
         if disks.len() >= MAX_GROUP {
             return Err(word.problem(format!("at most {MAX_GROUP} disks")));
         }
-        let size = size(args.take("a size such as 64M")?)?;
+        let size_word = args.take("a size such as 64M")?;
+        let size = size(size_word)?;
         let format = args.take("`qcow2` or `raw`")?.one_of(table::FORMAT)?;
         let cluster = args.parsed("cluster", |value| cluster(value, format))?;
         let discard = args.parsed("discard", |value| value.one_of(table::DISCARD))?;
-        let backing = args.parsed("backing", |value| self.backing(value, format))?;
+        let backing = args.parsed("backing", |value| {
+            self.backing(value, format).map(|name| (value, name))
+        })?;
         let role = args.parsed("role", |value| value.one_of(table::ROLE))?;
         args.finish()?;
+        let cluster = cluster.unwrap_or(Geometry::DEFAULT_CLUSTER);
+        fits(size_word, size, format, cluster)?;
+        let role = role.unwrap_or_default();
+        if let Some((value, name)) = &backing {
+            self.can_back(*value, name, role)?;
+        }
         self.scenario.setup.disks.push(DiskSetup {
             name,
             geometry: Geometry {
                 size,
-                cluster: cluster.unwrap_or(Geometry::DEFAULT_CLUSTER),
+                cluster,
                 format,
                 discard: discard.unwrap_or(DiscardMode::Unmap),
             },
-            backing,
-            role: role.unwrap_or_default(),
+            backing: backing.map(|(_, name)| name),
+            role,
             contents: Vec::new(),
         });
         Ok(What::Disk(self.scenario.setup.disks.len() - 1))
@@ -145,6 +154,27 @@ impl Parser {
                 .nearest(name.as_str(), disks.iter().map(|disk| disk.name.as_str())));
         }
         Ok(name)
+    }
+
+    /// Makes sure that a disk of this role can be opened with this backing file: nothing may have
+    /// an image of its chain open for writing, nor may the chain be too long.
+    fn can_back(&self, value: Value<'_>, name: &ImageName, role: Role) -> Parsed<()> {
+        let disks = &self.scenario.setup.disks;
+        let find = |name: &ImageName| disks.iter().find(|disk| disk.name == *name);
+        let below = |disk: &&DiskSetup| disk.backing.as_ref().and_then(find);
+        let chain = || core::iter::successors(find(name), below);
+        if chain().count() >= CHAIN_MAX {
+            return Err(value.problem(format!("a chain of at most {CHAIN_MAX} images")));
+        }
+        let open = chain().find(|disk| role != Role::Image && disk.role != Role::Image);
+        match open {
+            None => Ok(()),
+            Some(disk) => {
+                let open = format!("{} is opened as a disk; `role=image` leaves it", disk.name);
+                let expected = "a backing file that nothing writes to";
+                Err(value.problem(expected).help(open))
+            }
+        }
     }
 
     fn contents(&mut self, args: &mut Args<'_>) -> Parsed<What> {
@@ -262,6 +292,22 @@ pub(crate) fn size(value: Value<'_>) -> Parsed<Length> {
         return Err(value.problem("a size below 8 EiB"));
     }
     Ok(size)
+}
+
+/// Makes sure that an image of this shape can have this size.
+fn fits(word: Value<'_>, size: Length, format: Format, cluster: Length) -> Parsed<()> {
+    let most = Geometry::size_max(format, cluster);
+    if size <= most {
+        return Ok(());
+    }
+    let most = print_number(most.0);
+    Err(word.problem(match format {
+        Format::Raw => format!("a size of at most {most}"),
+        Format::Qcow2 => {
+            let cluster = print_number(cluster.0);
+            format!("a size of at most {most}, which is all that clusters of {cluster} can map")
+        }
+    }))
 }
 
 fn cluster(value: Value<'_>, format: Format) -> Parsed<Length> {

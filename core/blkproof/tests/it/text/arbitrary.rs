@@ -116,6 +116,9 @@ fn valid(disks: Vec<(DiskSetup, bool)>) -> Vec<DiskSetup> {
         if wants_backing && disk.geometry.format == Format::Qcow2 {
             disk.backing = out.last().map(|last| last.name.clone());
         }
+        if disk.backing.is_some() && disk.role != Role::Image {
+            out.iter_mut().for_each(|below| below.role = Role::Image);
+        }
         out.push(disk);
     }
     out
@@ -124,17 +127,17 @@ fn valid(disks: Vec<(DiskSetup, bool)>) -> Vec<DiskSetup> {
 fn geometry() -> impl Strategy<Value = Geometry> {
     let size = (0..i64::MAX.unsigned_abs() / 512).prop_map(|sectors| Length(sectors * 512));
     let discard = prop_oneof![Just(DiscardMode::Ignore), Just(DiscardMode::Unmap)];
-    (size, 9..=21_u32, any::<bool>(), discard).prop_map(|(size, shift, is_raw, discard)| Geometry {
-        discard,
-        cluster: if is_raw {
-            Geometry::DEFAULT_CLUSTER
+    (size, 9..=21_u32, any::<bool>(), discard).prop_map(|(size, shift, is_raw, discard)| {
+        let (format, cluster) = if is_raw {
+            (Format::Raw, Geometry::DEFAULT_CLUSTER)
         } else {
-            Length(1 << shift)
-        },
-        ..if is_raw {
-            Geometry::raw(size)
-        } else {
-            Geometry::qcow2(size)
+            (Format::Qcow2, Length(1 << shift))
+        };
+        Geometry {
+            size: size.min(Geometry::size_max(format, cluster)),
+            cluster,
+            format,
+            discard,
         }
     })
 }

@@ -1,5 +1,6 @@
 //! What is said of broken texts.
 
+use blkproof::spec::scenario::CHAIN_MAX;
 use blkproof::text::{MAX_LINE, MAX_TEXT, parse};
 
 /// Returns the errors of `lines` behind a header and a disk, whose lines are 1 and 2.
@@ -135,12 +136,49 @@ fn the_setup_is_checked() {
         "3:21: found `2M`, expected a range within the disk's 67108864 bytes",
     );
     check(
+        "disk a 1T qcow2 cluster=512",
+        "3:8: found `1T`, expected a size of at most 128G, which is all that clusters of 512 can \
+         map",
+    );
+    check(
+        "disk a 9223372036854775296 raw",
+        "3:8: found `9223372036854775296`, expected a size of at most 8589934591G",
+    );
+    check(
+        "disk a 1M qcow2 backing=drive0",
+        "3:25: found `drive0`, expected a backing file that nothing writes to; \
+         drive0 is opened as a disk; `role=image` leaves it",
+    );
+    check(
+        "disk a 1M qcow2 backing=drive0 role=image\ndisk b 1M qcow2 backing=a",
+        "4:25: found `a`, expected a backing file that nothing writes to; \
+         drive0 is opened as a disk; `role=image` leaves it",
+    );
+    check(
         "flush drive0\ndisk a 1M raw",
         "4:1: found `disk`, expected a step; what is set up stands before the first step",
     );
     check(
         "title a\ntitle b",
         "4:7: found `b`, expected another line: this one may stand only once",
+    );
+}
+
+#[test]
+fn chains_are_bounded() {
+    let chain = |len: usize| {
+        let disks = (1..len).map(|number| {
+            let below = number - 1;
+            format!("disk d{number} 1M qcow2 role=image backing=d{below}\n")
+        });
+        let disks: String = disks.collect();
+        format!("blkproof 1\ndisk d0 1M raw role=image\n{disks}")
+    };
+    parse(chain(CHAIN_MAX).as_bytes()).expect("the chain is short enough");
+    let error = parse(chain(CHAIN_MAX + 1).as_bytes()).expect_err("the chain is too long");
+    assert_eq!(
+        error.to_string(),
+        "202:39: found `d199`, expected a chain of at most 200 images"
     );
 }
 
