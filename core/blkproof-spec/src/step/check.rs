@@ -5,7 +5,7 @@ use crate::event::{ErrorAction, Side};
 use crate::name::{BitmapName, ImageName, JobName};
 use crate::status::{IoStatus, JobState};
 use crate::step::At;
-use crate::units::Length;
+use crate::units::{ByteRange, Length};
 
 /// Something that must be as said.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -23,6 +23,14 @@ pub enum Check {
         image: ImageName,
         /// The digest.
         sha256: [u8; 32],
+    },
+    /// An image itself, without what lies below it, has just these bytes allocated, as data or as
+    /// zeroes.
+    Allocated {
+        /// The image.
+        image: ImageName,
+        /// The bytes, in ascending order, merged.
+        ranges: Vec<ByteRange>,
     },
     /// The bitmap is reported, and what is given here is reported so.
     Bitmap {

@@ -240,7 +240,7 @@ fn in_check(check: &blkproof_spec::step::Check, each: &mut dyn FnMut(&str)) {
                 }
             }
         }
-        Check::Digest { image, .. } => each(image.as_str()),
+        Check::Digest { image, .. } | Check::Allocated { image, .. } => each(image.as_str()),
         Check::Bitmap { at, name, .. } | Check::NoBitmap { at, name } => {
             each(at.name().as_str());
             each(name.as_str());

@@ -2,7 +2,7 @@
 
 use blkproof_spec::model::Difference;
 use blkproof_spec::step::{Check, EventPattern, Expect};
-use blkproof_spec::{JobEvent, JobName, Reply};
+use blkproof_spec::{ByteRange, ImageName, JobEvent, JobName, Reply};
 
 use super::Run;
 use super::carry::guarded;
@@ -29,6 +29,7 @@ impl Run<'_> {
                 Ok(seen) => self.not_as_said("digest", sha256_hex(sha256), sha256_hex(&seen)),
                 Err(finding) => self.findings.push(finding),
             },
+            Check::Allocated { image, ranges } => self.check_allocated(image, ranges),
             Check::Event { job, event } => self.check_event(job, event),
             Check::NoEvents => {
                 if let Some(event) = self.buffers.unchecked.first() {
@@ -39,6 +40,31 @@ impl Run<'_> {
             Check::Bitmap { .. } | Check::NoBitmap { .. } | Check::Job { .. } | Check::NoJobs => {
                 self.check_status(check);
             }
+        }
+    }
+
+    /// Checks what an image itself has allocated, if an inspector can tell.
+    fn check_allocated(&mut self, name: &ImageName, ranges: &[ByteRange]) {
+        let problem = |message: String| Finding::Subject {
+            doing: format!("looking at what {name} has allocated"),
+            message,
+        };
+        let Some(inspector) = self.inspector.as_mut() else {
+            return;
+        };
+        let Some(image) = self.buffers.known.get(name) else {
+            self.findings
+                .push(problem("there is no such image".to_owned()));
+            return;
+        };
+        let mut seen = Vec::new();
+        let found = inspector
+            .open_alone(self.world.images(), name, image.format)
+            .and_then(|mut image| image.allocated(&mut seen));
+        match found {
+            Ok(()) if seen == ranges => {}
+            Ok(()) => self.not_as_said("allocated", ranges_text(ranges), ranges_text(&seen)),
+            Err(error) => self.findings.push(problem(error.message)),
         }
     }
 
@@ -114,4 +140,12 @@ impl Run<'_> {
         );
         self.not_as_said("event", format!("{pattern:?}"), seen);
     }
+}
+
+fn ranges_text(ranges: &[ByteRange]) -> String {
+    if ranges.is_empty() {
+        return "nothing".to_owned();
+    }
+    let texts = ranges.iter().map(ToString::to_string);
+    texts.collect::<Vec<_>>().join(", ")
 }

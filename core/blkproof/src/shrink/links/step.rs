@@ -162,7 +162,9 @@ impl<'a> Maker<'a> {
                     }
                 }
             }
-            Check::Digest { image, .. } => self.need_contents(node, image),
+            Check::Digest { image, .. } | Check::Allocated { image, .. } => {
+                self.need_contents(node, image);
+            }
             Check::Bitmap { at, name, .. } => {
                 self.need_image(node, at.name());
                 self.need_bitmap(node, at, name);

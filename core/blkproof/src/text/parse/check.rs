@@ -1,13 +1,15 @@
 //! Checks.
 
+use blkproof_spec::ByteRange;
 use blkproof_spec::step::{Action, BitmapPattern, Check, EventPattern, JobPattern};
 
 use super::super::args::Args;
 use super::super::lex::Value;
 use super::super::table;
-use super::Parsed;
+use super::{Parsed, fault};
 
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
+    "allocated",
     "digest",
     "bitmap",
     "no-bitmap",
@@ -26,6 +28,7 @@ pub(super) fn check(args: &mut Args<'_>) -> Parsed<Action> {
     }
     let word = args.take(expected)?;
     let check = match word.text {
+        "allocated" => allocated(args)?,
         "digest" => Check::Digest {
             image: args.take("the name of a disk or image")?.image()?,
             sha256: args.required("sha256", digest)?,
@@ -49,6 +52,21 @@ fn image(args: &mut Args<'_>) -> Parsed<Check> {
     args.take("`==`")?;
     let equals = args.take("what the image must equal")?.reference()?;
     Ok(Check::Image { image, equals })
+}
+
+/// Reads the ranges of an image that are allocated; none, if there are none.
+fn allocated(args: &mut Args<'_>) -> Parsed<Check> {
+    let image = args.take("the name of an image")?.image()?;
+    let mut ranges: Vec<ByteRange> = Vec::new();
+    while let Some(word) = args.peek().filter(|word| word.key_value().is_none()) {
+        let range = fault::byte_range(args.take("a range")?)?;
+        let apart = ranges.last().is_none_or(|last| last.end() < range.start);
+        if range.is_empty() || !apart {
+            return Err(word.problem("a range that is not empty, apart from the one before it"));
+        }
+        ranges.push(range);
+    }
+    Ok(Check::Allocated { image, ranges })
 }
 
 fn digest(value: Value<'_>) -> Parsed<[u8; 32]> {

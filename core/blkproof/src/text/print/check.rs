@@ -18,6 +18,14 @@ pub(super) fn check(out: &mut Words, check: &Check) {
             let digits: Vec<_> = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
             out.option("sha256", digits.concat());
         }
+        Check::Allocated { image, ranges } => {
+            out.word("allocated");
+            out.word(name(image.as_str()));
+            for range in ranges {
+                let (start, len) = (number(range.start), number(range.len));
+                out.word(format!("{start}+{len}"));
+            }
+        }
         Check::Bitmap {
             at: disk,
             name: bitmap,

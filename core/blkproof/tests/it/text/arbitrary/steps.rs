@@ -8,8 +8,8 @@ use blkproof::spec::step::{
     TargetMode, TransactionAction, Work,
 };
 use blkproof::spec::{
-    BitmapName, ErrorAction, Format, IoStatus, JobName, JobState, Millis, PowerCut, Refusal,
-    RequestId, RuleName, Side, Step, Tag, Units,
+    BitmapName, ByteRange, ErrorAction, Format, IoStatus, JobName, JobState, Millis, PowerCut,
+    Refusal, RequestId, RuleName, Side, Step, Tag, Units,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -291,6 +291,12 @@ fn check() -> impl Strategy<Value = Check> {
     prop_oneof![
         (image(), reference).prop_map(|(image, equals)| Check::Image { image, equals }),
         (image(), any::<[u8; 32]>()).prop_map(|(image, sha256)| Check::Digest { image, sha256 }),
+        (image(), vec((1..1_u64 << 40, 1..1_u64 << 40), 0..4)).prop_map(|(image, parts)| {
+            Check::Allocated {
+                image,
+                ranges: apart(&parts),
+            }
+        }),
         (at(), bitmap_name(), bitmap_pattern()).prop_map(|(at, name, report)| Check::Bitmap {
             at,
             name,
@@ -302,6 +308,17 @@ fn check() -> impl Strategy<Value = Check> {
         (job(), event_pattern()).prop_map(|(job, event)| Check::Event { job, event }),
         Just(Check::NoEvents),
     ]
+}
+
+/// Lays ranges one behind the other: each with the gap before it and its length.
+fn apart(parts: &[(u64, u64)]) -> Vec<ByteRange> {
+    let mut at = 0;
+    let lay = |(gap, len): &(u64, u64)| {
+        let range = ByteRange::new(at + gap, *len);
+        at = range.end();
+        range
+    };
+    parts.iter().map(lay).collect()
 }
 
 fn bitmap_pattern() -> impl Strategy<Value = BitmapPattern> {
