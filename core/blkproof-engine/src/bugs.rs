@@ -310,6 +310,21 @@ bugs! {
     DirectoryInPlace = "directory-in-place", "", ImageSound,
         "The directory of stored bitmaps is overwritten where it lies.",
         "generalised from C89";
+    StoppedIsUnguarded = "stopped-is-unguarded", "", PauseExact,
+        "While an error stops a job, nothing is saved of what the guest overwrites.",
+        "the purpose of the property";
+    SiblingComesLate = "sibling-comes-late", "", OneMoment,
+        "Of the jobs of a transaction, all but the first are in place only once they copied.",
+        "generalised from C40";
+    FailureKeepsFilter = "failure-keeps-filter", "", Progress,
+        "A job that failed leaves its filter behind, and its disk counts as busy ever after.",
+        "generalised from C05";
+    BaseIsDiscarded = "base-is-discarded", "", RestorePointsSurvive,
+        "What an increment holds is discarded from the backing file of its target.",
+        "the purpose of the property";
+    IgnoredErrorEnds = "ignored-error-ends", "", RefusedNotWrong,
+        "A job that is to ignore errors ends by one.",
+        "the purpose of the property";
     RecoveredIsClean = "recovered-is-clean", "", BitmapHonest,
         "Whoever opens an image calls its bitmaps consistent before it flags those that are not.",
         "the purpose of the property";

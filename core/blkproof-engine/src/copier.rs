@@ -91,6 +91,8 @@ struct Seeded {
     late: Option<Runs>,
     /// What is clean.
     clean: Runs,
+    /// Nothing is saved before the first cluster is copied.
+    late_filter: bool,
 }
 
 impl Copier {
@@ -112,7 +114,12 @@ impl Copier {
             cluster,
             size,
             failures: 0,
-            seeded: Seeded { bugs, late, clean },
+            seeded: Seeded {
+                bugs,
+                late,
+                clean,
+                late_filter: bugs.has(Bug::FilterComesLate),
+            },
             todo,
             style,
             scanned: u64::MAX,
@@ -124,6 +131,11 @@ impl Copier {
             flying: 0,
             copied: 0,
         }
+    }
+
+    /// Saves nothing before the first cluster is copied, by a seeded bug.
+    pub(crate) fn come_late(&mut self) {
+        self.seeded.late_filter = true;
     }
 
     /// Returns the bytes copied, in whole clusters.
@@ -303,7 +315,7 @@ impl Copier {
         clusters: (u64, u64),
         source: &mut Node,
     ) -> Result<Option<Chunk>, Wait> {
-        if self.seeded.bugs.has(Bug::FilterComesLate) && self.copied == 0 {
+        if self.seeded.late_filter && self.copied == 0 {
             return Ok(None);
         }
         self.want_clean(clusters);

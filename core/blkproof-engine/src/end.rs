@@ -6,10 +6,11 @@
 
 use blkproof_device::{IoError, Wait};
 use blkproof_spec::step::{BitmapMode, Sync};
-use blkproof_spec::{JobEnd, JobEvent, JobState};
+use blkproof_spec::{ByteRange, DiscardMode, JobEnd, JobEvent, JobState};
 
 use crate::bitmap::Bitmap;
 use crate::bugs::{Bug, Bugs};
+use crate::images::attach_writer;
 use crate::job::{Job, JobSerial};
 use crate::machine::Machine;
 use crate::runs::Runs;
@@ -159,6 +160,9 @@ impl Machine {
     /// Ends one job that is quiet.
     fn conclude(&mut self, serial: JobSerial, end: JobEnd) {
         let index = self.index(serial);
+        if self.bugs.has(Bug::BaseIsDiscarded) && end == JobEnd::Success {
+            self.discard_base(index);
+        }
         self.release(index, Some(end));
         let job = &mut self.jobs[index];
         job.end = Some(end);
@@ -201,6 +205,8 @@ impl Machine {
         self.nodes.remove(job.target);
         let source = &mut self.nodes[job.source];
         source.filters.retain(|filter| *filter != job.serial);
+        source.stuck |=
+            self.bugs.has(Bug::FailureKeepsFilter) && matches!(end, Some(JobEnd::Failed(_)));
         let size = source.size;
         if self.bugs.has(Bug::JobCleansAll) && end == Some(JobEnd::Success) {
             for bitmap in source.bitmaps.iter_mut().filter(|bitmap| !bitmap.busy) {
@@ -212,6 +218,33 @@ impl Machine {
         {
             job.give_back(bitmap, size, end, self.bugs);
         }
+    }
+
+    /// Discards from the backing file of a job's target what its bitmap has dirty, by a seeded bug.
+    fn discard_base(&mut self, index: usize) {
+        let job = &self.jobs[index];
+        let (source, target) = (job.source, job.target);
+        let name = job.bitmap.as_ref().map(|(name, _)| name.clone());
+        let base = self.nodes[target].image.backing.top();
+        let base = base.map(|layer| layer.name.clone());
+        let (Some(name), Some(base)) = (name, base) else {
+            return;
+        };
+        let mut dirty = Vec::new();
+        if let Some(bitmap) = self.nodes[source].bitmap(&name) {
+            let unit = bitmap.granularity;
+            dirty.extend(bitmap.dirty.iter().map(|run| (run.0 * unit, run.1 * unit)));
+        }
+        let Ok(mut image) = self.open_image(&base, DiscardMode::Unmap, attach_writer) else {
+            return;
+        };
+        let whole = ByteRange::new(0, image.size());
+        for (start, end) in dirty {
+            let range = ByteRange::between(start, end).intersect(whole);
+            // Nobody is told how it went.
+            let _ = image.device().discard(range);
+        }
+        let _ = image.device().flush();
     }
 
     fn index(&self, job: JobSerial) -> usize {

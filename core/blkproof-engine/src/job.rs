@@ -43,6 +43,10 @@ pub(crate) struct Job {
     pub(crate) pauses: u32,
     /// It sleeps on, by a seeded bug.
     pub(crate) asleep: bool,
+    /// How many errors it ignored on end, in the step at hand, without having copied anything.
+    pub(crate) fruitless: u32,
+    /// How much it had copied at the last error that it ignored.
+    pub(crate) ignored_at: Length,
     pub(crate) io_status: IoStatus,
     /// It has copied everything, and its target holds that durably.
     pub(crate) flushed: bool,
@@ -77,6 +81,16 @@ impl Job {
                 }
             }
         }
+    }
+
+    /// Takes note of an error that it ignores.
+    pub(crate) fn ignore(&mut self) {
+        let offset = self.offset();
+        if offset != self.ignored_at {
+            self.fruitless = 0;
+        }
+        self.fruitless += 1;
+        self.ignored_at = offset;
     }
 
     pub(crate) fn len(&self) -> Length {

@@ -34,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) filters: Vec<JobSerial>,
     /// What was once found to be zeroes, where a seeded bug remembers it.
     pub(crate) stale: Option<Runs>,
+    /// It counts as busy whatever happens, by a seeded bug.
+    pub(crate) stuck: bool,
 }
 
 /// What a run of bytes holds, all layers considered.
@@ -54,6 +56,7 @@ impl Node {
             bitmaps: Vec::new(),
             filters: Vec::new(),
             stale: None,
+            stuck: false,
         }
     }
 

@@ -261,6 +261,9 @@ impl Machine {
     fn start_guard(&mut self, request: &mut Request, index: usize) -> Unit {
         let bugs = self.bugs;
         let (job, mut ends) = self.at_work(index);
+        if bugs.has(Bug::StoppedIsUnguarded) && job.stopped {
+            return Unit::Nothing;
+        }
         let clusters = job.copier.clusters(request.op.range());
         match job.copier.obstacle(clusters.0, clusters.1) {
             Some(Obstacle::Chunk(chunk)) => {

@@ -121,6 +121,7 @@ impl Subject for Engine {
     fn apply(&mut self, number: StepNumber, action: &Action, read: &mut Vec<u8>) -> Reply {
         self.0.peeked = None;
         self.0.ended.clear();
+        self.0.jobs.iter_mut().for_each(|job| job.fruitless = 0);
         if self.0.store.is_none() {
             return Reply::Refused(Refusal::Unsupported);
         }

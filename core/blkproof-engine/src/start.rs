@@ -5,7 +5,8 @@
 
 use blkproof_spec::step::{Backup, BitmapMode, Sync, TargetMode};
 use blkproof_spec::{
-    BitmapName, DiscardMode, Format, ImageName, IoStatus, JobEvent, JobName, JobState, Refusal,
+    BitmapName, DiscardMode, Format, ImageName, IoStatus, JobEvent, JobName, JobState, Length,
+    Refusal,
 };
 
 use crate::bitmap::Bitmap;
@@ -97,7 +98,7 @@ impl Machine {
     /// Refuses a source that is a job's filter or target.
     fn check_source(&self, place: Place) -> Result<(), Refusal> {
         match place {
-            Place::Node(node) if !self.nodes[node].is_target() => Ok(()),
+            Place::Node(node) if !self.nodes[node].is_target() && !self.nodes[node].stuck => Ok(()),
             _ => Err(Refusal::NodeBusy),
         }
     }
@@ -300,6 +301,8 @@ impl Machine {
             stopped: false,
             pauses: 0,
             asleep: false,
+            fruitless: 0,
+            ignored_at: Length(0),
             io_status: IoStatus::Ok,
             flushed: false,
             durable: false,

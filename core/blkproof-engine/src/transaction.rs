@@ -78,7 +78,14 @@ impl Machine {
                 Ok(Prepared::Backup(self.create_job(&untracked, group)?))
             }
             TransactionAction::Backup(backup) => {
-                Ok(Prepared::Backup(self.create_job(backup, group)?))
+                let job = self.create_job(backup, group)?;
+                if self.bugs.has(Bug::SiblingComesLate)
+                    && !first_backup
+                    && let Some(index) = self.job_index(job)
+                {
+                    self.jobs[index].copier.come_late();
+                }
+                Ok(Prepared::Backup(job))
             }
         }
     }

@@ -14,6 +14,10 @@ use crate::machine::Machine;
 use crate::rate::Rate;
 use crate::request::Request;
 
+/// How many errors a job ignores on end, without copying anything, before it leaves it at that
+/// until the next step: an error that lasts would have it try for ever.
+const FRUITLESS_MAX: u32 = 256;
+
 impl Machine {
     /// Does some units of a job's work.
     pub(crate) fn advance_job(&mut self, name: &JobName, units: Units) -> Result<Reply, Refusal> {
@@ -61,7 +65,9 @@ impl Machine {
         let Some(index) = self.job_index(serial) else {
             return Unit::Nothing;
         };
-        if self.jobs[index].state != JobState::Running || self.jobs[index].asleep {
+        let job = &self.jobs[index];
+        let goes_on = job.state == JobState::Running && job.fruitless < FRUITLESS_MAX;
+        if !goes_on || job.asleep {
             return Unit::Nothing;
         }
         if self.jobs[index].pause {
@@ -146,9 +152,8 @@ impl Machine {
     /// Does about the first error of a pass what the job's policy for its side says.
     fn handle_error(&mut self, index: usize, side: Side, errno: Errno) -> Unit {
         let action = self.jobs[index].action(side, errno);
-        if action == ErrorAction::Report
-            && let Err(wait) = self.quiesce_group(index)
-        {
+        let ends = action == ErrorAction::Report || self.bugs.has(Bug::IgnoredErrorEnds);
+        if ends && let Err(wait) = self.quiesce_group(index) {
             return Unit::Waits(wait);
         }
         let bugs = self.bugs;
@@ -168,7 +173,10 @@ impl Machine {
             action,
         });
         match action {
-            ErrorAction::Ignore => {}
+            ErrorAction::Ignore if bugs.has(Bug::IgnoredErrorEnds) => {
+                self.abort(index, JobEnd::Failed(errno));
+            }
+            ErrorAction::Ignore => job.ignore(),
             ErrorAction::Stop => {
                 job.pause = true;
                 job.stopped = true;

@@ -239,6 +239,10 @@ impl Model {
             return;
         }
         let before = out.violations.len();
+        if !matches!(step, Action::Guest { .. }) || !self.flights.is_empty() {
+            // Jobs may work at their copies; what they had copied until now says nothing any more.
+            self.jobs.iter_mut().for_each(|job| job.most = None);
+        }
         self.blame(step, seen);
         if seen.reply == Reply::Cut {
             self.cut_in_midst(number, step, seen, out);

@@ -30,6 +30,8 @@ mod on_top;
 
 mod power;
 
+mod survivors;
+
 mod trace;
 
 mod verified;
@@ -53,6 +55,7 @@ use crash::Mark;
 use known::Known;
 use looked::Looked;
 use power::Losses;
+use survivors::Survivors;
 use verified::Verified;
 use world::World;
 
@@ -137,6 +140,7 @@ struct Buffers {
     unchecked: Vec<JobEvent>,
     known: Known,
     looked: Looked,
+    survivors: Survivors,
     verified: Verified,
 }
 
@@ -149,6 +153,7 @@ impl Buffers {
         self.unchecked.clear();
         self.known.clear();
         self.looked.clear();
+        self.survivors = Survivors::default();
     }
 }
 

@@ -126,6 +126,33 @@ check t == drive0
 }
 
 #[test]
+fn an_ignored_error_that_lasts_is_tried_again_so_often_a_step_and_no_oftener() {
+    let mut bench = Bench::new(
+        "blkproof 1
+disk drive0 1M raw
+write drive0 0 64k stamp
+fault drive0.file error errno=EIO iotype=read
+backup drive0 full on-source-error=ignore to=t job=j expect=pending
+check job j state=running offset=960k
+",
+    );
+    bench.run_to_end();
+    let errors = bench.told_events();
+    let errors = errors.iter().filter(|event| *event == "ERROR j").count();
+    assert_eq!(errors, 256, "the step left it at that");
+    let scenario = "\
+finish j expect=pending
+advance j 1048576
+lift-all
+finish j
+check t == drive0";
+    bench.more(scenario);
+    let errors = bench.told_events();
+    let errors = errors.iter().filter(|event| *event == "ERROR j").count();
+    assert_eq!(errors, 512, "each step tries anew");
+}
+
+#[test]
 fn two_errors_of_one_pass_pause_once_and_one_resume_is_enough() {
     on_data(
         "fault drive0.file inject-error event=read_aio iotype=read once

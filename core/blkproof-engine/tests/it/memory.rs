@@ -8,7 +8,7 @@ use blkproof::spec::{
     Action, At, ByteRange, Capabilities, ImageName, JobEvent, Length, Offset, Reply, Scenario,
     Setup, Status, StepNumber,
 };
-use blkproof::{Options, Outcome, Runner, Subject, SubjectError, text};
+use blkproof::{Moment, Options, Outcome, Runner, Subject, SubjectError, text};
 use blkproof_engine::{Engine, ImageInspector};
 
 /// A full backup and two increments, each of which wrote a byte of its own.
@@ -229,6 +229,20 @@ fn an_image_that_changes_after_it_was_found_right_is_looked_at_again() {
                 let outcome = judge(image, When::Peek, plain, Some(harm));
                 assert!(matches!(outcome, Outcome::Failed(_)), "at the end: {what}");
             }
+        }
+    }
+}
+
+#[test]
+fn what_harms_a_restore_point_is_found_behind_the_step_that_did_it() {
+    for image in ["base0", "incr1", "incr2"] {
+        for plain in [false, true] {
+            let outcome = judge(image, When::Step(11), plain, Some(rot));
+            let Outcome::Failed(failure) = outcome else {
+                panic!("{image}: {outcome:?}");
+            };
+            assert_eq!(failure.moment, Moment::Step(StepNumber(11)), "{image}");
+            assert!(failure.breaks("restore-points-survive"), "{image}");
         }
     }
 }

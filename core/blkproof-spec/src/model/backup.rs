@@ -247,6 +247,8 @@ impl Model {
             restores,
             touched: RangeSet::default(),
             saved: Saved::default(),
+            guarded: RangeSet::default(),
+            most: None,
             state: None,
             len: None,
             offset: 0,
@@ -279,6 +281,7 @@ impl Model {
             moment: image.moment,
             step,
             shared,
+            stopped: false,
         });
         self.points.len() - 1
     }

@@ -7,7 +7,7 @@ use super::jobs::Job;
 use super::judgement::Observation;
 use super::ranges::RangeSet;
 use crate::errno::Errno;
-use crate::event::Side;
+use crate::event::{ErrorAction, Side};
 use crate::fault::{Firing, IoType, Layer};
 use crate::geometry::Format;
 use crate::name::{JobName, RequestId};
@@ -43,6 +43,15 @@ pub(crate) fn is_exempt(firing: &Firing) -> bool {
         IoType::WriteZeroes => firing.errno == Some(Errno::ENOTSUP),
         IoType::Read | IoType::Write | IoType::Flush => false,
     }
+}
+
+/// Returns the sides of a job that an image lies on.
+fn sides(read: bool, write: bool) -> impl Iterator<Item = Side> {
+    let sides = [(Side::Read, read), (Side::Write, write)];
+    sides
+        .into_iter()
+        .filter(|(_, on)| *on)
+        .map(|(side, _)| side)
 }
 
 impl Model {
@@ -151,6 +160,7 @@ impl Model {
             let read = self.on_chain(source, &firing.place.image);
             let write = self.on_chain(target, &firing.place.image);
             let query = read && self.may_be_table(firing);
+            let flush = write && self.may_be_flush(target, firing);
             let size = self.images.get(source).size();
             let (step, job) = (self.scope.step, &mut self.jobs[index]);
             if job.sync == Sync::Top && read && (query || firing.kind == IoType::BlockStatus) {
@@ -159,11 +169,15 @@ impl Model {
                 all.subtract(&job.must);
                 job.extra = all;
             }
-            if read {
-                job.errors.meet(Side::Read, errno, step);
+            for side in sides(read, write) {
+                job.errors.meet(side, errno, step);
+                if job.policy(side).action(errno) == ErrorAction::Report {
+                    job.errors.end_by(errno);
+                }
             }
-            if write {
-                job.errors.meet(Side::Write, errno, step);
+            if flush {
+                job.errors.end_by(errno);
+                job.errors.fail_flush();
             }
             if alone && (read || write) && !query && !is_exempt(firing) {
                 job.errors.owe(firing);
@@ -186,6 +200,17 @@ impl Model {
                 && geometry.format == Format::Qcow2
                 && firing.range.len <= geometry.cluster.0
         })
+    }
+
+    /// Tells whether a fault may have hit the flush of a job's target, which writes the tables of a
+    /// format.
+    fn may_be_flush(&self, target: ImageId, firing: &Firing) -> bool {
+        let format = self.images.get(target).geometry.format;
+        match firing.kind {
+            IoType::Flush => true,
+            IoType::Write => firing.place.layer == Layer::File && format == Format::Qcow2,
+            _ => false,
+        }
     }
 
     /// Collects, each once, the errors that a guest request to this disk may have met.

@@ -12,7 +12,7 @@ use crate::content::Bytes;
 use crate::name::ImageName;
 use crate::property::{
     Property, completed_survives, copy_minimal, dirty_recovers, flushed_survives,
-    guest_reads_writes, image_sound, restore_exact, restore_points_survive,
+    guest_reads_writes, image_sound, pause_exact, restore_exact, restore_points_survive,
 };
 use crate::step::{Check, Reference, StepNumber};
 use crate::units::{ByteRange, SECTOR};
@@ -124,6 +124,30 @@ impl Model {
                 against: Against::Point(restore.point),
             });
         }
+    }
+
+    /// Returns how many restore points there were so far.
+    #[must_use]
+    pub fn restore_points_made(&self) -> usize {
+        self.restore_points.len()
+    }
+
+    /// Demands that a restore point, by its number, still restores. `None` where it lives no
+    /// longer, or nobody knows whether its images are there.
+    #[must_use]
+    pub fn survivor(&self, number: usize) -> Option<Demand> {
+        let restore = self.restore_points.get(number);
+        let restore = restore.filter(|restore| restore.alive && !self.undetectable)?;
+        let image = self.images.get(restore.image);
+        let known =
+            self.images.is_complete(restore.image) && !self.images.is_doubtful(restore.image);
+        (known && !image.is_disk()).then(|| Demand {
+            target: Target::Image(image.name.clone()),
+            size: self.points[restore.point].size.into(),
+            scope: Scope::Whole,
+            property: Property::RestorePointsSurvive,
+            against: Against::Point(restore.point),
+        })
     }
 
     /// Returns the ranges of the demand's target that are worth reading, in ascending order: what
@@ -283,6 +307,7 @@ impl Model {
         let outlived = demand.property != Property::CompletedSurvives
             && point.is_some_and(|point| self.lost_since(point.step));
         completed_survives::check(&violation, outlived, out);
+        pause_exact::contents(&violation, point.is_some_and(|point| point.stopped), out);
         let frozen: Option<(StepNumber, bool)> = point.map(|point| (point.step, point.shared));
         let is_now = |mismatch: &Mismatch| {
             point.is_some_and(|point| self.shows_now(point.disk, mismatch, bytes, offset))

@@ -6,7 +6,9 @@ use super::judgement::{About, Fact, Judgement, Observation};
 use crate::errno::Errno;
 use crate::event::{ErrorAction, JobEvent, Side};
 use crate::name::JobName;
-use crate::property::{answers_exact, copy_minimal, errors_caused, job_lifecycle};
+use crate::property::{
+    answers_exact, copy_minimal, errors_caused, job_lifecycle, refused_not_wrong,
+};
 use crate::status::{IoStatus, JobEnd, JobState};
 use crate::step::Sync;
 use crate::units::Length;
@@ -142,10 +144,8 @@ impl Model {
                 }
             }
             JobEnd::Failed(errno) => {
-                if !job.errors.explain(errno) {
-                    let known = job.errors.all();
-                    errors_caused::check(about, "end", errno, &known, out);
-                }
+                self.judge_failed_job(index, errno, out);
+                self.judge_uncopied(index, report, out);
             }
             JobEnd::Cancelled => {
                 if !job.cancelled {
@@ -177,8 +177,59 @@ impl Model {
             let (expected, seen) = (Fact::Bytes(job.offset.into()), Fact::Bytes(offset.into()));
             job_lifecycle::violated(&job.name, "offset", expected, seen, out);
         }
+        if self.capabilities.stepwise && begun {
+            self.judge_offset(index, offset, out);
+        }
+        let job = &mut self.jobs[index];
         job.len = Some(len);
         job.offset = offset;
+        job.most = Some(offset);
+    }
+
+    /// Judges how much a job says that it copied, as far as that can be known while it runs.
+    ///
+    /// A job that copies nothing by itself has copied what the guest changed. One that rests copies
+    /// nothing but what a request touches. All copy whole clusters, no fewer than the requests
+    /// that succeeded had to see copied; of a job that ends well this shows in what its target
+    /// holds, so it is asked of those that end badly.
+    fn judge_offset(&self, index: usize, offset: u64, out: &mut Judgement) {
+        let job = &self.jobs[index];
+        if !offset.is_multiple_of(job.cluster) {
+            let about = About::Job(job.name.clone());
+            let expected = Fact::Text("whole clusters of the job");
+            let seen = Fact::Bytes(offset.into());
+            return answers_exact::check(about, "offset", expected, seen, out);
+        }
+        let most = job.most.unwrap_or(u64::MAX);
+        let (least, most) = match job.sync {
+            Sync::None => job.saved.bytes(),
+            _ if job.state == Some(JobState::Aborting) => (job.guarded.total(), most),
+            _ => (0, most),
+        };
+        answers_exact::offset(&job.name, (least, most), offset, out);
+    }
+
+    /// Judges that a job failed with an error.
+    fn judge_failed_job(&self, index: usize, errno: Errno, out: &mut Judgement) {
+        let job = &self.jobs[index];
+        let about = About::Job(job.name.clone());
+        if !job.errors.explain(errno) {
+            let known = job.errors.all();
+            errors_caused::check(about, "end", errno, &known, out);
+        } else if !job.errors.may_end_by(errno) {
+            refused_not_wrong::refused(about, "end", errno, out);
+        }
+    }
+
+    /// Judges that something is left to be copied where a job failed: the chunk that failed, unless
+    /// the guest had it copied meanwhile, or it was the target's flush that failed.
+    fn judge_uncopied(&self, index: usize, report: Final, out: &mut Judgement) {
+        let job = &self.jobs[index];
+        let known = self.capabilities.stepwise && job.touched.is_empty();
+        if known && !job.errors.failed_flush() && report.len.0 > 0 {
+            let most = report.len.0.saturating_sub(job.cluster);
+            answers_exact::offset(&job.name, (0, most), report.offset.0, out);
+        }
     }
 
     fn take_error(&mut self, index: usize, side: Side, action: ErrorAction, out: &mut Judgement) {
@@ -196,6 +247,7 @@ impl Model {
         allowed.dedup();
         errors_caused::policy(about, side, action, &allowed, out);
         if action == ErrorAction::Stop {
+            self.points[job.point].stopped = true;
             job.pause = Pause::Error;
             let nospace = job.errors.of(side).any(|errno| errno == Errno::ENOSPC);
             let others = job.errors.of(side).any(|errno| errno != Errno::ENOSPC);
@@ -233,13 +285,10 @@ impl Model {
         };
         let job = &mut self.jobs[index];
         job.state = Some(JobState::Concluded);
-        if let JobEnd::Failed(errno) = end
-            && !job.errors.explain(errno)
-        {
-            let known = job.errors.all();
-            errors_caused::check(About::Job(name.clone()), "end", errno, &known, out);
-        }
         let dismissed = job.auto_dismiss;
+        if let JobEnd::Failed(errno) = end {
+            self.judge_failed_job(index, errno, out);
+        }
         self.end_job(index, end, out);
         if dismissed {
             self.jobs.remove(index);

@@ -10,11 +10,11 @@ use super::power::filled;
 use super::ranges::RangeSet;
 use crate::content::{Bytes, DiskId, WriteNumber};
 use crate::errno::Errno;
-use crate::fault::{Firing, IoType, Layer};
+use crate::fault::{Firing, IoType, Layer, Verdict};
 use crate::geometry::{DiscardMode, Format};
 use crate::property::{
     Property, answers_exact, errors_caused, fault_surfaces, flushed_survives, guest_reads_writes,
-    guest_unharmed, no_crash, refusal_harmless,
+    guest_unharmed, no_crash, refusal_harmless, refused_not_wrong,
 };
 use crate::reply::{Refusal, Reply};
 use crate::step::{At, GuestOp, StepNumber, Sync};
@@ -22,6 +22,16 @@ use crate::units::ByteRange;
 
 /// The longest request that the block layer takes, in bytes.
 const REQUEST_MAX: u64 = 2_147_483_136;
+
+fn is_compressed(op: &GuestOp) -> bool {
+    matches!(
+        op,
+        GuestOp::Write {
+            compressed: true,
+            ..
+        }
+    )
+}
 
 /// What a request changes if it succeeds.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +108,7 @@ impl Model {
             Reply::Failed(errno) => {
                 let copying = self.may_copy(disk, op);
                 self.judge_failure(disk, op, errno, &errors, copying, out);
+                self.judge_slowness(disk, op, errno, seen.fired, out);
                 self.apply_failed(number, disk, by_node, op, &errors);
             }
             Reply::Pending => {
@@ -371,6 +382,22 @@ impl Model {
         self.jobs_on(disk).any(|job| job.may_copy(op.range()))
     }
 
+    /// Judges a request that failed though it was only held up.
+    fn judge_slowness(
+        &self,
+        disk: ImageId,
+        op: &GuestOp,
+        errno: Errno,
+        fired: &[Firing],
+        out: &mut Judgement,
+    ) {
+        let held_up = |firing: &Firing| firing.verdict == Verdict::Correct;
+        if !fired.is_empty() && fired.iter().all(held_up) && !is_compressed(op) {
+            let about = About::Disk(self.name_of(disk));
+            refused_not_wrong::refused(about, "reply", errno, out);
+        }
+    }
+
     /// Judges a request that failed; `copying` where a job may have had to copy first.
     pub(super) fn judge_failure(
         &self,
@@ -381,11 +408,7 @@ impl Model {
         copying: bool,
         out: &mut Judgement,
     ) {
-        if let GuestOp::Write {
-            compressed: true, ..
-        } = op
-            && errno == Errno::EIO
-        {
+        if is_compressed(op) && errno == Errno::EIO {
             // Over a cluster that is allocated already; what is and what is not is the format's
             // business.
             return;

@@ -24,6 +24,8 @@ pub(crate) struct Point {
     pub(crate) step: StepNumber,
     /// Whether the job is one of several of a transaction.
     pub(crate) shared: bool,
+    /// Whether an error stopped the job.
+    pub(crate) stopped: bool,
 }
 
 /// An image that restores a point in time.
@@ -52,6 +54,10 @@ pub(crate) struct Errors {
     /// Faults that only this job can have met, and that must show; at most
     /// [`Errors::OWED_MAX`] are kept.
     owed: Vec<Firing>,
+    /// Each error once by which it may end.
+    fatal: Vec<Errno>,
+    /// Its target could not be flushed.
+    unflushed: bool,
 }
 
 impl Errors {
@@ -67,6 +73,28 @@ impl Errors {
             Some((.., last)) => *last = step,
             None => self.met.push((side, errno, step)),
         }
+    }
+
+    /// Takes in that the job may end by an error.
+    pub(crate) fn end_by(&mut self, errno: Errno) {
+        if !self.fatal.contains(&errno) {
+            self.fatal.push(errno);
+        }
+    }
+
+    /// Tells whether the job may end by this error.
+    pub(crate) fn may_end_by(&self, errno: Errno) -> bool {
+        self.fatal.contains(&errno)
+    }
+
+    /// Takes in that the job's target may have failed to be flushed.
+    pub(crate) fn fail_flush(&mut self) {
+        self.unflushed = true;
+    }
+
+    /// Tells whether the job may have failed although it copied everything.
+    pub(crate) fn failed_flush(&self) -> bool {
+        self.unflushed
     }
 
     /// Takes in a fault that only this job can have met.
@@ -143,6 +171,10 @@ pub(crate) struct Job {
     pub(crate) touched: RangeSet,
     /// What it saved of that, if it copies nothing by itself.
     pub(crate) saved: Saved,
+    /// The clusters of it that requests which succeeded must have seen copied.
+    pub(crate) guarded: RangeSet,
+    /// How much it can have copied, where it is known how much it had and it did not work since.
+    pub(crate) most: Option<u64>,
     /// `None` until it was seen to be created.
     pub(crate) state: Option<JobState>,
     pub(crate) len: Option<u64>,
@@ -185,6 +217,11 @@ impl Job {
         let copied = done || (all && self.len == Some(self.must.total()));
         let range = range.outward(self.cluster);
         self.is_active() && !copied && (self.must.overlaps(range) || self.extra.overlaps(range))
+    }
+
+    /// Tells whether nothing is on its way of what it copies by itself, and nothing begins.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.sync == Sync::None || self.state == Some(JobState::Paused)
     }
 
     /// Returns how many bytes it has to copy: at least, at most.

@@ -29,14 +29,35 @@ pub(crate) struct Saved {
     spoilt: bool,
 }
 
+impl Saved {
+    /// Returns how many bytes it must have saved, and how many it may have.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.must.total(), self.may.total())
+    }
+}
+
 impl Model {
     /// Takes in that a request is on its way that changes `range` of a disk, if it succeeds.
     pub(super) fn saving(&mut self, disk: ImageId, range: ByteRange) {
+        for job in self.guards(disk).filter(|_| !range.is_empty()) {
+            let clusters = range.outward(job.cluster);
+            let wanted: u64 = [&job.must, &job.extra]
+                .into_iter()
+                .flat_map(|set| set.within(clusters))
+                .map(|part| part.len)
+                .sum();
+            let rests = job.is_at_rest();
+            job.most = job.most.filter(|_| rests).map(|most| most + wanted);
+        }
         self.each_saving(disk, range, |saved, clusters| saved.may.insert(clusters));
     }
 
     /// Takes in that a request changed `range` of a disk.
     pub(super) fn saved(&mut self, disk: ImageId, range: ByteRange) {
+        for job in self.guards(disk).filter(|_| !range.is_empty()) {
+            let clusters = job.must.within(range.outward(job.cluster));
+            job.guarded.extend(clusters);
+        }
         self.each_saving(disk, range, |saved, clusters| {
             saved.must.insert(clusters);
             saved.may.insert(clusters);
@@ -49,12 +70,17 @@ impl Model {
         range: ByteRange,
         take: impl Fn(&mut Saved, ByteRange),
     ) {
-        let jobs = self.jobs.iter_mut();
-        for job in jobs.filter(|job| job.source == disk && job.is_active() && !range.is_empty()) {
+        for job in self.guards(disk).filter(|_| !range.is_empty()) {
             if job.sync == Sync::None {
                 take(&mut job.saved, range.outward(job.cluster));
             }
         }
+    }
+
+    /// Returns the jobs that save what a guest's request to a disk is about to change.
+    fn guards(&mut self, disk: ImageId) -> impl Iterator<Item = &mut Job> {
+        let jobs = self.jobs.iter_mut();
+        jobs.filter(move |job| job.source == disk && job.is_active())
     }
 
     /// Takes in that a fault struck an image, which may be a job's target. What fails elsewhere

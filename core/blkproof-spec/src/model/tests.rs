@@ -6,6 +6,8 @@ mod contents;
 
 mod jobs;
 
+mod offsets;
+
 mod persistence;
 
 mod power;

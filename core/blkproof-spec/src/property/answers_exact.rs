@@ -10,6 +10,7 @@ pub(super) const WHEN: &str = "At every step.";
 
 use super::{Property, errors_caused};
 use crate::model::{About, Fact, Judgement, Violation};
+use crate::name::JobName;
 use crate::reply::Reply;
 
 /// Reports an aspect that is not as the model has it.
@@ -29,6 +30,20 @@ pub(crate) fn check(
             seen,
         ));
     }
+}
+
+/// Judges how much a job says that it copied, in bytes, by what it must and can have copied.
+pub(crate) fn offset(job: &JobName, (least, most): (u64, u64), seen: u64, out: &mut Judgement) {
+    if (least..=most).contains(&seen) {
+        return;
+    }
+    let expected = if least == most {
+        Fact::Bytes(least.into())
+    } else {
+        Fact::Between(least.into(), most.into())
+    };
+    let about = About::Job(job.clone());
+    check(about, "offset", expected, Fact::Bytes(seen.into()), out);
 }
 
 /// Reports a value that is not the model's; facts are made only where the two differ.

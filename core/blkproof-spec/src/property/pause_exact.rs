@@ -2,13 +2,14 @@
 //! busy and its point in time protected, and ends after a resume as if nothing had
 //! happened.
 //!
-//! Checked: while a job is paused by an error.
+//! Checked: while a job is paused by an error, and whenever the target of one that was is compared.
 
 pub(super) const SENTENCE: &str = "A job that stops on an error is paused with the documented \
     status, keeps its bitmap busy and its point in time protected, and ends after a resume as if \
     nothing had happened.";
 
-pub(super) const WHEN: &str = "While a job is paused by an error.";
+pub(super) const WHEN: &str = "While a job is paused by an error, and whenever the target of one \
+    that was is compared.";
 
 use super::Property;
 use crate::model::{About, Fact, Judgement, Violation};
@@ -38,6 +39,16 @@ pub(crate) fn status(seen: &JobStatus, io_status: IoStatus, out: &mut Judgement)
         Fact::IoStatus(io_status),
         Fact::IoStatus(seen.io_status),
     );
+}
+
+/// Reports wrong contents of the target of a job that an error stopped.
+pub(crate) fn contents(found: &Violation, stopped: bool, out: &mut Judgement) {
+    if stopped && !found.mismatches.is_empty() {
+        out.violations.push(Violation {
+            property: Property::PauseExact,
+            ..found.clone()
+        });
+    }
 }
 
 /// Reports what is wrong with the bitmap of a job that an error stopped.

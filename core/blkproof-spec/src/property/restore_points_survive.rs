@@ -1,10 +1,12 @@
 //! Every live restore point still restores after every later step.
 //!
-//! Checked: over every live restore point at the end.
+//! Checked: over live restore points behind each step that touched one of their images, a few at a
+//! time, where an inspector can tell; over all of them at the end.
 
 pub(super) const SENTENCE: &str = "Every live restore point still restores after every later step.";
 
-pub(super) const WHEN: &str = "Over every live restore point at the end.";
+pub(super) const WHEN: &str = "Over live restore points behind each step that touched one of \
+    their images, a few at a time, where an inspector can tell; over all of them at the end.";
 
 use super::Property;
 use crate::model::{About, Fact, Judgement, Violation};

@@ -72,6 +72,9 @@ impl Run<'_> {
         self.judge_reported();
         self.buffers.looked.pass();
         self.fulfil_demands(Look::Passing);
+        if reply != Reply::Cut {
+            self.look_at_survivors();
+        }
         reply
     }
 

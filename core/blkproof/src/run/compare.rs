@@ -62,7 +62,7 @@ impl Run<'_> {
     }
 
     /// Fulfils a demand by the inspector, on the image as it is in the store.
-    fn inspect(&mut self, demand: &Demand) {
+    pub(super) fn inspect(&mut self, demand: &Demand) {
         let name = demand.target.name();
         let Some(image) = self.buffers.known.get(name) else {
             return;
