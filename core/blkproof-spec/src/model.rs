@@ -49,6 +49,8 @@ mod control;
 
 mod power;
 
+mod hypotheses;
+
 mod status;
 
 mod blame;
@@ -112,6 +114,8 @@ pub struct Model {
     commanded: bool,
     undetectable: bool,
     power: Power,
+    /// The images that may stand on another backing file than is taken for granted, each with that.
+    doubts: Vec<(ImageName, Option<ImageName>)>,
     cleanup: Option<Cleanup>,
     scope: Scoped,
 }
@@ -140,6 +144,7 @@ impl Model {
             commanded: false,
             undetectable: false,
             power: Power::default(),
+            doubts: Vec::new(),
             cleanup: None,
             scope: Scoped::default(),
         };
@@ -177,6 +182,7 @@ impl Model {
             commanded,
             undetectable,
             power,
+            doubts,
             cleanup,
             scope,
         } = self;
@@ -193,6 +199,7 @@ impl Model {
             *flag = false;
         }
         *power = Power::default();
+        doubts.clear();
         *cleanup = None;
         scope.begin(StepNumber::default());
     }
@@ -220,6 +227,20 @@ impl Model {
 
     /// Judges what was seen of a step, and takes it in.
     pub fn observe(
+        &mut self,
+        number: StepNumber,
+        step: &Action,
+        seen: &Observation<'_>,
+        out: &mut Judgement,
+    ) {
+        if self.doubts.is_empty() {
+            self.take_in(number, step, seen, out);
+        } else {
+            self.take_in_either_way(number, step, seen, out);
+        }
+    }
+
+    fn take_in(
         &mut self,
         number: StepNumber,
         step: &Action,

@@ -161,6 +161,7 @@ impl Model {
         {
             self.retire(id);
             self.images.rebase(id, backing.cloned());
+            self.settle_doubt(name);
             self.rebased_durably(name);
         } else if let Some(id) = found
             && failed
@@ -168,6 +169,9 @@ impl Model {
             // It may stand on either base now.
             self.retire(id);
             self.doubt_backing(name);
+            if self.images.get(id).backing.as_ref() != backing {
+                self.suspect(name, backing.cloned());
+            }
             self.images.get_mut(id).presence = Presence::Unknown;
         }
     }
@@ -206,6 +210,7 @@ impl Model {
             && let Some(id) = found
         {
             self.retire(id);
+            self.settle_doubt(name);
             self.images.get_mut(id).presence = Presence::Absent;
         }
     }

@@ -436,6 +436,7 @@ impl Model {
     /// Takes in which backing file an image turned out to have after a loss of power, or after a
     /// rebase that did not succeed.
     pub fn settle_backing(&mut self, name: &ImageName, backing: Option<ImageName>) {
+        self.settle_doubt(name);
         if let Some(id) = self.images.find(name)
             && self.images.get(id).backing != backing
         {

@@ -1,9 +1,11 @@
 //! What is refused, and for which of several reasons.
 
 use super::{
-    K, M, Stage, add, bitmap, create, device, disk, finish, full, increment, job, start, states,
-    success,
+    K, M, Stage, add, bitmap, create, device, disk, finish, firing, full, increment, job, start,
+    states, success,
 };
+use crate::errno::Errno;
+use crate::fault::IoType;
 use crate::model::Observation;
 use crate::property::Property::{AnswersExact, ErrorsCaused, RefusalHarmless};
 use crate::reply::{Refusal, Reply};
@@ -192,4 +194,57 @@ fn a_refusal_for_nothing_is_spurious() {
     assert_eq!(stage.broken(), [AnswersExact, ErrorsCaused]);
     stage.show(&add("b", None), &Observation::of(Reply::Done));
     assert_eq!(stage.broken(), [RefusalHarmless]);
+}
+
+/// A disk `d`, and an image `x` of its size whose rebase onto it failed.
+fn half_rebased() -> Stage {
+    let mut stage = Stage::new(vec![disk("d", M)]);
+    stage.done(&create("x", M, 64 * K, None), &[]);
+    let rebase = Action::Rebase {
+        image: "x".into(),
+        backing: Some("d".into()),
+    };
+    let fired = [firing("x", IoType::Flush, Errno::EIO)];
+    let failed = Observation {
+        fired: &fired,
+        ..Observation::of(Reply::Failed(Errno::EIO))
+    };
+    stage.show(&rebase, &failed);
+    assert_eq!(stage.said.violations, []);
+    stage
+}
+
+#[test]
+fn an_answer_tells_on_which_file_an_image_stands_whose_rebase_failed() {
+    let backup = || {
+        finish(Backup {
+            mode: TargetMode::Existing,
+            ..full("x")
+        })
+    };
+    let in_use = Observation::of(Reply::Refused(Refusal::ImageInUse));
+    // It stands on the disk, and does so from then on.
+    let mut stage = half_rebased();
+    stage.show(&backup(), &in_use);
+    assert_eq!(stage.said.violations, []);
+    stage.show(&backup(), &Observation::of(Reply::Done));
+    assert_eq!(stage.broken(), [RefusalHarmless]);
+    // It stands on nothing.
+    half_rebased().done(&backup(), &success("d", M));
+    // Neither explains this.
+    let mut stage = half_rebased();
+    stage.show(
+        &backup(),
+        &Observation::of(Reply::Refused(Refusal::SizesDiffer)),
+    );
+    assert_eq!(stage.broken(), [AnswersExact, ErrorsCaused]);
+    // The rebase is made once more.
+    let mut stage = half_rebased();
+    let rebase = Action::Rebase {
+        image: "x".into(),
+        backing: None,
+    };
+    stage.done(&rebase, &[]);
+    stage.show(&backup(), &in_use);
+    assert!(!stage.broken().is_empty(), "nothing is in doubt any more");
 }
