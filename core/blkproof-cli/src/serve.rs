@@ -6,6 +6,7 @@
 
 mod connection;
 mod control;
+mod eager;
 mod hub;
 mod listen;
 mod parked;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use blkproof_device::{PowerLoss, Wait};
 use blkproof_qemu::nbd::{Client, KEPT, Outbox, Request, Session, Step};
 
+use super::eager::Eagerness;
 use super::hub::{Hub, Place};
 use super::listen::Stream;
 use super::parked::Parked;
@@ -207,6 +208,7 @@ struct Inbox {
     memory: Vec<u8>,
     start: usize,
     end: usize,
+    eager: Eagerness,
 }
 
 impl Inbox {
@@ -224,16 +226,23 @@ impl Inbox {
     /// Reads more. There must be `len` bytes before anything can come of them.
     fn fill(&mut self, mut stream: &Stream, len: usize) -> io::Result<()> {
         self.make_room(len);
+        if let Some(read) = self.eager.read(stream, &mut self.memory[self.end..]) {
+            return self.filled(read?);
+        }
         loop {
             match stream.read(&mut self.memory[self.end..]) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => {
-                    self.end += read;
-                    return Ok(());
-                }
+                Ok(read) => return self.filled(read),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    fn filled(&mut self, read: usize) -> io::Result<()> {
+        self.end += read;
+        match read {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
         }
     }
 
