@@ -28,4 +28,6 @@ mod qemu;
 
 mod qemu_bitmaps;
 
+mod rules;
+
 mod support;
