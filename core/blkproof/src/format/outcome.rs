@@ -243,7 +243,7 @@ impl WrongPlace {
         match self.found {
             Found::Fill(0) => "zeroes",
             Found::Fill(UNREAD) => "what the buffer held before",
-            Found::Stamp(from) if from.disk.0 > 0 && self.wanted.iter().all(zeroes) => {
+            Found::Stamp(from) if from.disk.0 > 0 && self.wanted.iter().any(zeroes) => {
                 "the base where zeroes belong"
             }
             Found::Stamp(from) if from.disk.0 > 0 => "the base",
