@@ -34,8 +34,10 @@ enum Part {
     Clippy,
     /// The documentation builds without a warning.
     Doc,
-    /// Licences, advisories and bans; needs cargo-deny.
+    /// Licences, advisories and bans; needs cargo-deny. All but the advisories is tested as well.
     Deny,
+    /// All builds with the oldest Rust that it says it takes; needs that toolchain.
+    Msrv,
     /// The test binaries pass.
     Test,
     /// The examples in the documentation pass.
@@ -102,11 +104,25 @@ impl Args {
     }
 }
 
+/// The oldest Rust that everything builds with.
+const OLDEST_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+
+/// Tells whether rustup has the oldest Rust here.
+fn has_oldest_rust() -> bool {
+    let rustc = ["run", OLDEST_RUST, "rustc", "--version"];
+    let output = Command::new("rustup").args(rustc).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
 /// Runs a part; returns how long it took.
 fn run_part(part: Part) -> Result<Duration, Failure> {
     let name = part.name();
     if part == Part::Deny && tools::find("cargo-deny").is_none() {
         println!("check: {name} skipped: cargo-deny is not installed");
+        return Ok(Duration::ZERO);
+    }
+    if part == Part::Msrv && !has_oldest_rust() {
+        println!("check: {name} skipped: rustup toolchain install {OLDEST_RUST}");
         return Ok(Duration::ZERO);
     }
     if part == Part::Smoke && tools::find("cargo-fuzz").is_none() {
@@ -164,6 +180,11 @@ impl Part {
                 env: Some(("RUSTDOCFLAGS", "-D warnings")),
             },
             Self::Deny => plain(&["deny", "--config", "ci/deny.toml", "--workspace", "check"]),
+            // Through rustup, since inside a call of cargo `cargo +1.88` is no call of rustup's.
+            Self::Msrv => Call {
+                args: vec!["check", "--workspace", "--target-dir", "target/msrv"],
+                env: Some(("RUSTUP_TOOLCHAIN", OLDEST_RUST)),
+            },
             Self::Test => plain(&["test", "--workspace", "--lib", "--bins", "--tests"]),
             Self::Doctest => plain(&["test", "--workspace", "--doc"]),
             Self::Replay => program(&["replay", "corpora"]),

@@ -9,6 +9,8 @@ mod call;
 
 mod part;
 
+mod rounds;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -142,14 +144,14 @@ fn run_part(part: Part, allowed: Duration, seed: u64) -> Result<Told, Failure> {
                 told.take(&call, call.run(None)?);
             }
         }
-        Work::Rounds(round) => {
-            // There is always one; what is begun is brought to its end.
-            for number in 0.. {
-                let call = round(number);
-                told.take(&call, call.run(None)?);
-                if start.elapsed() >= allowed {
-                    break;
-                }
+        Work::Rounds(rounds) => {
+            let mut rounds = rounds;
+            // There is always one, which is cut off if even that takes too long.
+            while let Some(call) = rounds.next(allowed.saturating_sub(start.elapsed())) {
+                let begun = Instant::now();
+                let left = allowed.saturating_sub(start.elapsed());
+                told.take(&call, call.run(Some(left))?);
+                rounds.took(begun.elapsed());
             }
         }
         Work::Once(calls) => {

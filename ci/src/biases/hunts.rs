@@ -73,6 +73,18 @@ impl Hunts {
         ((mean - half).exp(), (mean + half).exp())
     }
 
+    /// A line for each bug whose catches in so many cases differ from those among `all` by more
+    /// than three standard errors, with how many times as often the bias catches it.
+    pub(super) fn seldom(&self, all: &Self, most: u64) -> Vec<String> {
+        let pairs = self.0.iter().zip(&all.0);
+        let told = pairs.filter_map(|((name, cases), (_, with))| {
+            let (times, error) = rates(with, cases, most);
+            let differs = times.ln().abs() > 3.0 * error;
+            differs.then(|| format!("  {name}: caught {times:.1} times as often with it"))
+        });
+        told.collect()
+    }
+
     /// A line for each bug that took another number of cases than among `all`: how many with the
     /// bias and without it, in the middle, and how many times as many.
     pub(super) fn each(&self, all: &Self) -> String {
@@ -96,6 +108,20 @@ impl Hunts {
         }
         lines
     }
+}
+
+/// How many times as often a bug is caught in a case by campaigns that took these cases `with` a
+/// bias as by those `without` it, and the standard error of the logarithm of that. Catches are rare
+/// and many cases have none, so each side has half a catch more than it was seen to have.
+fn rates(with: &[Option<u64>], without: &[Option<u64>], most: u64) -> (f64, f64) {
+    let side = |cases: &[Option<u64>]| {
+        let catches = number(cases.iter().flatten().count() as u64) + 0.5;
+        let judged: u64 = cases.iter().map(|cases| cases.unwrap_or(most)).sum();
+        (catches, number(judged.max(1)))
+    };
+    let ((with, in_with), (without, in_without)) = (side(with), side(without));
+    let times = (with / in_with) / (without / in_without);
+    (times, (1.0 / with + 1.0 / without).sqrt())
 }
 
 fn number(cases: u64) -> f64 {
@@ -159,6 +185,25 @@ mod tests {
              \x20 b                                  10 got away\n"
         );
         assert_eq!(all.each(&all), "");
+    }
+
+    #[test]
+    fn bugs_that_a_bias_finds_far_more_often_are_named() {
+        let record = |name: &str, cases: &str| {
+            format!("{{\"type\":\"bug\",\"name\":\"{name}\",\"cases\":[{cases}]}}\n")
+        };
+        let ten = ["10"; 8].join(",");
+        let all = hunts(&(record("a", &ten) + &record("b", &ten)));
+        let away = ["null"; 8].join(",");
+        let twice = ["20"; 8].join(",");
+        let without = hunts(&(record("a", &away) + &record("b", &twice)));
+        // 8.5 catches in 80 cases, and 0.5 in 3,200.
+        assert_eq!(
+            without.seldom(&all, 400),
+            ["  a: caught 680.0 times as often with it"]
+        );
+        // Half as often by eight campaigns may be chance, and so is no difference.
+        assert!(all.seldom(&all, 400).is_empty());
     }
 
     #[test]

@@ -73,9 +73,8 @@ impl Call {
             Some(limit) => tools::wait(&mut child, limit)?,
         };
         let Some(status) = status else {
-            child.kill()?;
-            child.wait()?;
-            println!("nightly: cut off, its time was up");
+            println!("nightly: cut off, its time is up");
+            tools::end(&mut child)?;
             return Ok(Ended::CutOff);
         };
         Ok(if status.success() {

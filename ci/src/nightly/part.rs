@@ -7,13 +7,17 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use super::call::Call;
+use super::rounds::Rounds;
 use crate::{repository, smoke, tools};
 
 /// Where the scenarios of a night go.
 const OUT: &str = "blkproof-out/nightly";
 
-/// How many cases each suite of properties tries in a round.
-const PROPTEST_CASES: u32 = 2000;
+/// How many cases each suite of properties tries in a round: the fewest, and the most.
+const PROPTEST_CASES: (u32, u32) = (20, 2000);
+
+/// How many seeds hunt each bug in a round.
+const BUGS_SEEDS: (u32, u32) = (1, 3);
 
 /// The parts, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,7 +43,7 @@ pub(super) enum Work {
     /// Calls that end by themselves when the time is up.
     Bounded(Vec<Call>),
     /// The same with another seed, until the time is up.
-    Rounds(Box<dyn Fn(u64) -> Call>),
+    Rounds(Rounds),
     /// Calls that do what there is to do, and are cut off when the time is up.
     Once(Vec<Call>),
 }
@@ -82,16 +86,16 @@ impl Part {
         Ok(match self {
             Self::Campaign => Work::Bounded(vec![campaign(time, seed)]),
             Self::Fuzz => Work::Bounded(fuzz(time, seed)?),
-            Self::Bugs => Work::Rounds(Box::new(move |round| {
-                let seed = seed.wrapping_add(3 * round).to_string();
-                Call::blkproof(["bugs", "--seeds", "3", "--seed", &seed])
+            Self::Bugs => Work::Rounds(Rounds::new(BUGS_SEEDS, move |done, seeds| {
+                let (seed, seeds) = (seed.wrapping_add(done).to_string(), seeds.to_string());
+                Call::blkproof(["bugs", "--seeds", &seeds, "--seed", &seed])
             })),
             Self::Sweep => Work::Once(vec![sweep()]),
             Self::Exhaustive => Work::Once(vec![exhaustive()]),
             Self::Formats => Work::Bounded(formats(time, seed)),
             // Proptest takes another seed each time.
-            Self::Proptests => Work::Rounds(Box::new(|_| {
-                Call::cargo(suites()).env("PROPTEST_CASES", PROPTEST_CASES)
+            Self::Proptests => Work::Rounds(Rounds::new(PROPTEST_CASES, |_, cases| {
+                Call::cargo(suites()).env("PROPTEST_CASES", cases)
             })),
         })
     }

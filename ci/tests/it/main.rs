@@ -2,6 +2,7 @@
 
 mod repository;
 
+mod dependencies;
 mod fixtures;
 mod guide;
 mod layering;
