@@ -51,7 +51,8 @@ fn record(part: &Weighed) -> json::Part {
         step: part.step,
         line: part.line,
         what: part.what.clone(),
-        fault: part.is_fault,
+        fault: part.fault.is_some(),
+        budget: part.fault.map(|verdict| verdict.budget().name()),
         weight: match part.weight {
             Weight::Fails => "fails",
             Weight::Needed(_) => "needed",

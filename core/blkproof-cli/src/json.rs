@@ -286,6 +286,18 @@ pub(crate) struct Coverage {
     pub(crate) holes: Vec<Cell>,
     /// What was reached although there is a reason why nothing can reach it.
     pub(crate) contradictions: Vec<Cell>,
+    /// The faults that struck, by what they ask of an engine.
+    pub(crate) struck: Vec<StruckFaults>,
+}
+
+/// Faults that struck and ask the same.
+#[derive(Debug, Serialize)]
+pub(crate) struct StruckFaults {
+    /// `within` the survivable budget, or `beyond` it.
+    pub(crate) budget: &'static str,
+    pub(crate) asked: &'static str,
+    pub(crate) disk: u64,
+    pub(crate) image: u64,
 }
 
 /// A cell of the table of what was reached.

@@ -83,7 +83,8 @@ pub(crate) fn report(
 fn not_judged(why: &NotJudged) -> String {
     match why {
         NotJudged::Undetectable => {
-            "it counts for nothing: a fault fired that the engine does not claim to detect"
+            "it counts for nothing: a fault beyond the budget fired, which the engine does not \
+             claim to detect"
                 .to_owned()
         }
         NotJudged::Known => "only known findings show".to_owned(),

@@ -36,6 +36,7 @@ impl AboveFormat {
         let mut slot = self.place.lock();
         slot.counters.count(io.kind());
         let desk = &self.place.desk;
+        let _enclosed = desk.enter(io.kind(), range);
         if !slot.is_calm(io.kind(), range)
             && let Some(layer) = acting(&mut slot.layer, io.kind(), range, desk)
         {
@@ -76,7 +77,13 @@ impl BlockDevice for AboveFormat {
     }
 
     fn set_size(&mut self, size: Length) -> IoResult<()> {
+        // No request has such a range.
+        let enclosed = self
+            .place
+            .desk
+            .enter(IoType::Write, ByteRange::new(size.0, 0));
         let result = self.format.set_size(size);
+        drop(enclosed);
         if let Some(layer) = &mut self.place.lock().layer {
             layer.resized(Traced::Resize(size), &result, &self.place.desk);
         }
@@ -96,6 +103,7 @@ impl BlockDevice for AboveFormat {
 
     fn read_parcel(&mut self, range: ByteRange, parcel: &mut Parcel) -> IoResult<()> {
         if self.is_plain(IoType::Read, range) {
+            let _enclosed = self.place.desk.enter(IoType::Read, range);
             return self.format.read_parcel(range, parcel);
         }
         let len = usize::try_from(range.len).map_err(|_| Errno::ENOMEM)?;
@@ -110,6 +118,7 @@ impl BlockDevice for AboveFormat {
     ) -> IoResult<()> {
         let range = ByteRange::between(offset.0, offset.0.saturating_add(load.len()));
         if self.is_plain(IoType::Write, range) {
+            let _enclosed = self.place.desk.enter(IoType::Write, range);
             return self.format.write_load(offset, load, durability);
         }
         self.write_at(offset, load.flat(&mut Vec::new()), durability)

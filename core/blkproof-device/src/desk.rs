@@ -2,13 +2,16 @@
 //!
 //! Requests come here only when something fires, waits or is traced.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blkproof_spec::fault::Firing;
-use blkproof_spec::{ImageName, Millis, Tag};
+use blkproof_spec::{ByteRange, ImageName, IoType, Millis, Tag};
 
 use crate::block_device::Wait;
+use crate::fault_store::FaultStore;
+use crate::layer::chance::{mix_all, mix_text};
+use crate::media::Media;
 use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::record::{Operation, Recorded};
@@ -23,6 +26,10 @@ struct Inner {
     quiet: AtomicBool,
     recording: AtomicBool,
     meter: Meter,
+    /// On whose behalf requests are made.
+    actor: AtomicU64,
+    /// The request to a format as whose part requests are made; 0 for none.
+    enclosing: AtomicU64,
     /// Where requests find buffers.
     pool: Pool,
     files: Mutex<Files>,
@@ -84,6 +91,29 @@ impl Desk {
         self.0.quiet.store(quiet, Ordering::Relaxed);
     }
 
+    /// Says on whose behalf requests are made from now on.
+    pub(crate) fn act_for(&self, actor: &str) {
+        self.0.actor.store(mix_text(0, actor), Ordering::Relaxed);
+        self.0.enclosing.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns on whose behalf requests are made, and as part of which.
+    pub(crate) fn whose(&self) -> Whose {
+        Whose {
+            actor: self.0.actor.load(Ordering::Relaxed),
+            enclosing: self.0.enclosing.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Has requests be parts of this one, which a format is about to get, until the return value is
+    /// dropped.
+    pub(crate) fn enter(&self, kind: IoType, range: ByteRange) -> Enclosed<'_> {
+        let outer = self.0.enclosing.load(Ordering::Relaxed);
+        let inner = mix_all(outer, [kind as u64, range.start, range.len]);
+        self.0.enclosing.store(inner, Ordering::Relaxed);
+        Enclosed { desk: self, outer }
+    }
+
     /// Has operations recorded from now on, or no more.
     pub(crate) fn set_recording(&self, recording: bool) {
         self.0.recording.store(recording, Ordering::Relaxed);
@@ -127,12 +157,45 @@ impl Desk {
             quiet: AtomicBool::new(self.is_quiet()),
             recording: AtomicBool::new(false),
             meter: self.meter().fork(),
+            actor: AtomicU64::new(self.0.actor.load(Ordering::Relaxed)),
+            enclosing: AtomicU64::new(0),
             pool: self.pool().clone(),
             files: Mutex::new(Files {
                 record: None,
                 ..self.lock().clone()
             }),
         }))
+    }
+}
+
+/// On whose behalf a request is made.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Whose {
+    /// A step or a job.
+    pub(crate) actor: u64,
+    /// The request to a format that it is part of; 0 for none.
+    pub(crate) enclosing: u64,
+}
+
+/// A request to a format that is under way.
+pub(crate) struct Enclosed<'a> {
+    desk: &'a Desk,
+    outer: u64,
+}
+
+impl Drop for Enclosed<'_> {
+    /// Also where whoever asked is unwound.
+    fn drop(&mut self) {
+        self.desk.0.enclosing.store(self.outer, Ordering::Relaxed);
+    }
+}
+
+impl<M: Media> FaultStore<M> {
+    /// Says on whose behalf requests are made from now on: a step, or a job, in words that are the
+    /// same whatever else is done. Chance in rules hangs on them, so that what somebody else does
+    /// or leaves moves no fault.
+    pub fn act_for(&self, actor: &str) {
+        self.desk().act_for(actor);
     }
 }
 

@@ -422,7 +422,8 @@ impl Layer {
             let extended = *entry
                 .extended()
                 .expect("only extended rules watch requests");
-            if entry.selects(extended.when, &call.request) && outcome.is_none() {
+            let whose = call.desk.whose();
+            if entry.selects(extended.when, &call.request, whose) && outcome.is_none() {
                 outcome = self.act(call, index, extended.effect);
             }
         }

@@ -277,9 +277,11 @@ pub enum When {
     From(u64),
     /// Every n-th.
     Every(u64),
-    /// By chance: decided by a hash of the seed, the rule and the request's identity (its kind, its
-    /// range, and how often this very request was seen before), never by a shared stream of
-    /// numbers, so that removing one step of a scenario moves no other fault.
+    /// By chance: decided by a hash of the seed, the rule and the request's identity, never by a
+    /// shared stream of numbers, so that removing one step of a scenario moves no other fault. The
+    /// identity is on whose behalf it is made (a step in its words, or a job), its kind, its range,
+    /// and how often this very request was seen before; below a format, where ranges follow from
+    /// all that was written, the range of the request to the format that it is part of.
     Chance {
         /// The seed.
         seed: u64,
@@ -359,6 +361,65 @@ pub enum Verdict {
     Silent,
 }
 
+/// Whether a subject has to survive a fault.
+///
+/// What is within the budget costs a subject that is right no more than the requests that meet it:
+/// nothing is wrong at any time, and once the fault is over nothing is left of it. What is beyond
+/// leaves damage that nobody notices, so that nothing can be asked of a run in which it fires.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Budget {
+    /// It has to be survived.
+    Within,
+    /// It need not be.
+    Beyond,
+}
+
+impl Budget {
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Within => "within",
+            Self::Beyond => "beyond",
+        }
+    }
+}
+
+impl Verdict {
+    /// All verdicts, in the order of what they ask: the most first.
+    pub const ALL: [Self; 3] = [Self::Correct, Self::Reported, Self::Silent];
+
+    /// Tells whether what has this verdict has to be survived.
+    #[must_use]
+    pub fn budget(self) -> Budget {
+        match self {
+            Self::Correct | Self::Reported => Budget::Within,
+            Self::Silent => Budget::Beyond,
+        }
+    }
+
+    /// Returns in a few words what is asked of a subject that meets it.
+    #[must_use]
+    pub fn asked(self) -> &'static str {
+        match self {
+            Self::Correct => "nothing may come of it",
+            Self::Reported => "may be told, never wrong",
+            Self::Silent => "of no account",
+        }
+    }
+}
+
+/// The budget, with what is asked: `within the budget: may be told, never wrong`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!(
+            "{} the budget: {}",
+            self.budget().name(),
+            self.asked()
+        ))
+    }
+}
+
 impl Effect {
     /// Returns what may be asked of a subject that meets this effect.
     #[must_use]
@@ -406,4 +467,44 @@ pub struct Firing {
     pub errno: Option<Errno>,
     /// What may be asked of the subject under it.
     pub verdict: Verdict,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Budget, Effect, Event, InjectError, Kept, Rule, Verdict};
+    use crate::errno::Errno;
+    use crate::units::Millis;
+
+    #[test]
+    fn the_budget_is_that_of_the_oracle() {
+        let errno = Errno::EIO;
+        let bytes = 512;
+        let kept = Kept::Left;
+        for (effect, verdict) in [
+            (Effect::Error(errno), Verdict::Reported),
+            (Effect::Partial { bytes, errno }, Verdict::Reported),
+            (Effect::Torn { kept, errno }, Verdict::Reported),
+            (Effect::AppliedButFailed(errno), Verdict::Reported),
+            (Effect::Capacity { bytes }, Verdict::Reported),
+            (Effect::Delay(Millis(1)), Verdict::Correct),
+            (Effect::Misdirected { by: 512 }, Verdict::Silent),
+            (Effect::Phantom, Verdict::Silent),
+            (Effect::LyingFlush, Verdict::Silent),
+            (Effect::BitRot { seed: 1 }, Verdict::Silent),
+            (Effect::StaleRead, Verdict::Silent),
+        ] {
+            assert_eq!(effect.verdict(), verdict, "{effect:?}");
+        }
+        let inject = Rule::InjectError(InjectError::new(Event::None));
+        assert_eq!(inject.verdict().budget(), Budget::Within);
+        let told: Vec<String> = Verdict::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "within the budget: nothing may come of it",
+                "within the budget: may be told, never wrong",
+                "beyond the budget: of no account",
+            ]
+        );
+    }
 }

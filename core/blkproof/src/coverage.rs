@@ -14,6 +14,8 @@ mod impossible;
 
 mod steps;
 
+mod struck;
+
 use blkproof_spec::fault::{Effect, Event, Firing, Rule, Verdict};
 use blkproof_spec::model::JobView;
 use blkproof_spec::step::{Action, Work};
@@ -21,6 +23,9 @@ use blkproof_spec::{ImageName, JobState, Model, Refusal, Reply};
 
 pub use impossible::impossible;
 pub use steps::StepKind;
+pub use struck::Struck;
+
+use struck::Strikes;
 
 macro_rules! dimension {
     ($(#[$doc:meta])* $name:ident {
@@ -169,6 +174,7 @@ pub struct Coverage {
     /// Of `blkdebug`'s rules, by event.
     events: Vec<Reached>,
     effects: Vec<Reached>,
+    struck: Strikes,
 }
 
 impl Default for Coverage {
@@ -178,6 +184,7 @@ impl Default for Coverage {
             refusals: vec![0; Refusal::ALL.len()],
             events: vec![Reached::default(); Event::ALL.len()],
             effects: vec![Reached::default(); EFFECTS.len()],
+            struck: Strikes::default(),
         }
     }
 }
@@ -200,6 +207,8 @@ impl Coverage {
         };
         reached(&mut self.events, &other.events);
         reached(&mut self.effects, &other.effects);
+        let struck = self.struck.numbers_mut().zip(other.struck.numbers());
+        struck.for_each(|(own, other)| *own += other);
     }
 
     /// Returns all counts, in an order that is the same for one version of this crate: to write
@@ -209,7 +218,7 @@ impl Coverage {
         let reached = |reached: &Reached| [reached.planned, reached.fired];
         let rules = self.events.iter().chain(&self.effects).flat_map(reached);
         let plain = self.cells.iter().chain(&self.refusals).copied();
-        plain.chain(rules).collect()
+        plain.chain(rules).chain(self.struck.numbers()).collect()
     }
 
     /// Takes up counts that were written down; `None` where their number is another one.
@@ -220,7 +229,8 @@ impl Coverage {
         let plain = coverage.cells.iter_mut().chain(&mut coverage.refusals);
         let rules = coverage.events.iter_mut().chain(&mut coverage.effects);
         let rules = rules.flat_map(|reached| [&mut reached.planned, &mut reached.fired]);
-        for count in plain.chain(rules) {
+        let struck = coverage.struck.numbers_mut();
+        for count in plain.chain(rules).chain(struck) {
             *count = *numbers.next()?;
         }
         numbers.next().is_none().then_some(coverage)
@@ -271,6 +281,11 @@ impl Coverage {
         Cell::all().filter(|cell| self.count(*cell) == 0 && impossible(*cell).is_none())
     }
 
+    /// Returns how often faults struck, by what they ask of a subject.
+    pub fn struck(&self) -> impl Iterator<Item = (Verdict, Struck)> + '_ {
+        self.struck.iter()
+    }
+
     /// Returns how often a step was refused for each reason.
     pub fn refusals(&self) -> impl Iterator<Item = (Refusal, u64)> + '_ {
         Refusal::ALL
@@ -308,6 +323,7 @@ impl Coverage {
             answer: answer(reply),
         };
         self.cells[cell.folded().index()] += 1;
+        self.struck.note(model, fired);
         if let Reply::Refused(refusal) = reply
             && let Some(index) = Refusal::ALL.iter().position(|known| *known == refusal)
         {

@@ -7,6 +7,7 @@
 
 mod render;
 
+use blkproof_spec::fault::Verdict;
 use blkproof_spec::step::Action;
 use blkproof_spec::{Scenario, StepNumber};
 
@@ -48,8 +49,8 @@ pub struct Weighed {
     pub reply: Option<String>,
     /// The faults that fired during it.
     pub faults: Vec<String>,
-    /// Whether it installs a fault.
-    pub is_fault: bool,
+    /// What the fault that it installs asks of a subject; none where it installs none.
+    pub fault: Option<Verdict>,
     /// What it weighs.
     pub weight: Weight,
 }
@@ -101,7 +102,7 @@ pub fn explain(
                 what: at_open(&scenario.setup.rules[rule]),
                 reply: None,
                 faults: Vec::new(),
-                is_fault: true,
+                fault: Some(scenario.setup.rules[rule].rule.verdict()),
                 weight: scales.weigh(index),
             }),
             Part::Step(step) if step < reached => {
@@ -131,7 +132,10 @@ fn weighed(index: usize, document: &Document, failure: &Failure, weight: Weight)
         what: describe(step),
         reply: reply.map(|reply| crate::run::reply_text(*reply)),
         faults: crate::report::firings(failure, number),
-        is_fault: matches!(step.action, Action::Install(_)),
+        fault: match &step.action {
+            Action::Install(rule) => Some(rule.rule.verdict()),
+            _ => None,
+        },
         weight,
     }
 }

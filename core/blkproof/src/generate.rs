@@ -37,10 +37,16 @@ use account::Account;
 /// How many steps one choice of a step may come to.
 const STEPS_PER_CHOICE: u64 = 16;
 
-/// The bound of a step where there are faults: a job that ignores an error that lasts goes on for
-/// ever, and may ask for a megabyte each time. No job on a disk of any profile needs as much
-/// otherwise.
-const FAULTED_UNITS: Units = Units(1 << 10);
+/// The least bound of a step where there are faults: a job that ignores an error that lasts goes on
+/// for ever, and may ask for a megabyte each time.
+const FAULTED_UNITS: u64 = 1 << 10;
+
+/// The most that a job copies as one chunk.
+const CHUNK: u64 = 1 << 20;
+
+/// The size of a disk up to which the bound follows from it. What can be mapped of a larger one is
+/// all zeroes, of which nobody need ask a disk that fails.
+const BOUNDED: u64 = 1 << 30;
 
 /// Makes up case `number` of the campaign `seed`.
 #[must_use]
@@ -82,7 +88,8 @@ pub fn scenario(choices: &mut Choices<'_>, profile: &Profile) -> Scenario {
     debug_assert!((account.steps.len() as u64) < count + STEPS_PER_CHOICE);
     let mut limits = Limits::default();
     if account.faulted || !rules.is_empty() {
-        limits.units_per_step = FAULTED_UNITS;
+        let sizes = account.disks.iter().map(|disk| disk.largest);
+        limits.units_per_step = faulted_units(sizes.max().unwrap_or(0));
     }
     Scenario {
         setup: Setup {
@@ -96,10 +103,20 @@ pub fn scenario(choices: &mut Choices<'_>, profile: &Profile) -> Scenario {
     }
 }
 
+/// Returns the bound of a step where there are faults and the largest disk has this size. Where its
+/// tables cannot be read, a job takes all of it for data: four units for each chunk.
+fn faulted_units(largest: u64) -> Units {
+    let units = 4 * largest.min(BOUNDED).div_ceil(CHUNK);
+    if units <= FAULTED_UNITS / 4 {
+        return Units(FAULTED_UNITS);
+    }
+    Units((FAULTED_UNITS + units).next_power_of_two())
+}
+
 #[cfg(test)]
 mod tests {
     use blkproof_spec::step::Action;
-    use blkproof_spec::{Capabilities, Length};
+    use blkproof_spec::{Capabilities, Length, Units};
 
     use super::{Profile, STEPS_PER_CHOICE, case, case_for};
 
@@ -133,6 +150,19 @@ mod tests {
         }
         assert!(left > 4000, "{left} steps are left of 500 scenarios");
         assert!(backups > 200, "{backups} backups");
+    }
+
+    #[test]
+    fn the_bound_under_faults_is_enough_for_every_chunk_of_the_largest_disk() {
+        for (size, units) in [
+            (512, 1024),
+            (64 << 20, 1024),
+            (65 << 20, 2048),
+            (790 << 20, 8192),
+            (16 << 40, 8192),
+        ] {
+            assert_eq!(super::faulted_units(size), Units(units), "{size}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! something does not hold. A [`Runner`] keeps its buffers and its pool of pages from one scenario
 //! to the next.
 
+mod actors;
+
 mod allowance;
 
 mod carry;
@@ -42,14 +44,15 @@ use blkproof_device::{FaultStore, Media, MemStore, Parcel, Pool};
 use blkproof_spec::fault::Firing;
 use blkproof_spec::step::{Action, Expect};
 use blkproof_spec::{
-    ByteRange, Capabilities, JobEvent, Judgement, Layer, Model, Reply, Scenario, Setup, Status,
-    StepNumber, Tag,
+    ByteRange, Capabilities, FaultRule, JobEvent, Judgement, Layer, Model, Place, Reply, Scenario,
+    Setup, Status, StepNumber, Tag,
 };
 
 use crate::coverage::Coverage;
 use crate::inspect::Inspector;
 use crate::outcome::{Counts, Failure, Finding, Moment, NotJudged, Outcome};
 use crate::subject::Subject;
+use actors::Actors;
 use allowance::Allowance;
 use crash::Mark;
 use known::Known;
@@ -253,6 +256,7 @@ impl Runner {
             model: &mut self.model,
             trace: self.options.trace.then(trace::Trace::default),
             losses: Losses::of(scenario, self.options.volatile),
+            actors: Actors::of(scenario),
             marks: None,
             moment: Moment::Preparing,
             findings,
@@ -286,6 +290,8 @@ struct Run<'a> {
     model: &'a mut Model,
     trace: Option<trace::Trace>,
     losses: Losses,
+    /// Who acts, where chance in faults hangs on it.
+    actors: Option<Actors>,
     /// Where what is known before each step is kept, if the run is recorded.
     marks: Option<&'a mut Vec<Mark>>,
     moment: Moment,
@@ -370,19 +376,16 @@ impl Run<'_> {
         }
     }
 
-    /// Has the store lay layers above the formats where rules may come.
+    /// Has the store lay layers above the formats where rules may come, and where what is asked
+    /// below has to be told by what was asked above.
     fn announce(&self) {
-        let steps = self
-            .scenario
-            .steps
-            .iter()
-            .filter_map(|step| match &step.action {
-                Action::Install(rule) => Some(rule),
-                _ => None,
+        let above =
+            |rule: &&FaultRule| rule.place.layer == Layer::Format || actors::goes_by_chance(rule);
+        for rule in actors::rules(self.scenario).filter(above) {
+            self.world.announce(&Place {
+                image: rule.place.image.clone(),
+                layer: Layer::Format,
             });
-        let rules = self.scenario.setup.rules.iter().chain(steps);
-        for rule in rules.filter(|rule| rule.place.layer == Layer::Format) {
-            self.world.announce(&rule.place);
         }
     }
 

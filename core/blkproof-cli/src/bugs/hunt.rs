@@ -16,6 +16,9 @@ use crate::crew::Stop;
 use crate::exit::Exit;
 use crate::judge::Judge;
 
+/// How many cases of each campaign are tried to find one that fails without what bitmaps report.
+const HIDDEN_CASES_MAX: u64 = 3000;
+
 /// How bugs are hunted.
 #[derive(Debug)]
 pub(super) struct Hunt<'a> {
@@ -80,11 +83,13 @@ impl Hunt<'_> {
     /// stopped on the way.
     pub(super) fn hunt(&self, bug: Bug, kept: Option<&Path>) -> Option<Hunted> {
         let mut judge = Judge::with_bugs(bug.into());
+        // What is there of it is about to be replaced.
+        let kept = kept.filter(|_| !self.saves);
         let kept = kept::replay(bug, kept, &mut judge);
         let mut run = |scenario: &Scenario| judge.judge(scenario);
         let found: Vec<Option<Found>> = self
             .seeds()
-            .map(|seed| self.campaign(bug, seed, &mut run))
+            .map(|seed| self.campaign(bug, seed, self.cases, &mut run))
             .collect();
         let cases = found
             .iter()
@@ -114,9 +119,9 @@ impl Hunt<'_> {
     }
 
     /// Judges cases until one breaks the property that the bug must break.
-    fn campaign(&self, bug: Bug, seed: u64, run: Run<'_>) -> Option<Found> {
+    fn campaign(&self, bug: Bug, seed: u64, cases: u64, run: Run<'_>) -> Option<Found> {
         let start = Instant::now();
-        (0..self.cases)
+        (0..cases)
             .zip(self.profiles.iter().cycle())
             .take_while(|_| self.stop.goes_on())
             .find_map(|(number, profile)| {
@@ -182,9 +187,10 @@ impl Hunt<'_> {
             },
             other => other,
         };
+        let cases = self.cases.min(HIDDEN_CASES_MAX);
         let found = self
             .seeds()
-            .find_map(|seed| self.campaign(bug, seed, &mut run));
+            .find_map(|seed| self.campaign(bug, seed, cases, &mut run));
         if let Some(found) = found {
             return Some(Best {
                 scenario: self.caught(bug, &found, &mut run).shrunk,

@@ -20,6 +20,7 @@ pub(super) fn print(coverage: &Coverage, ui: &mut Ui) -> Result<Exit, Error> {
     ui.emit(&Record::Coverage(record(coverage)))?;
     steps(coverage, ui)?;
     rules(coverage, ui)?;
+    struck(coverage, ui)?;
     refusals(coverage, ui)?;
     holes(coverage, ui)?;
     let wrong: Vec<_> = coverage.contradictions().collect();
@@ -70,6 +71,15 @@ fn record(coverage: &Coverage) -> json::Coverage {
             .collect(),
         holes: coverage.holes().map(told).collect(),
         contradictions: coverage.contradictions().map(told).collect(),
+        struck: coverage
+            .struck()
+            .map(|(verdict, struck)| json::StruckFaults {
+                budget: verdict.budget().name(),
+                asked: verdict.asked(),
+                disk: struck.disk,
+                image: struck.image,
+            })
+            .collect(),
     }
 }
 
@@ -121,6 +131,22 @@ fn rule(name: impl Display, reached: Reached, ui: &mut Ui) -> Result<(), Error> 
         "  {name:<30}{:>10}{:>10}",
         reached.planned, reached.fired
     ))
+}
+
+/// How often faults struck within what an engine has to survive, and beyond it.
+fn struck(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
+    ui.say("\nfaults that struck, by the budget of what an engine has to survive".bold())?;
+    ui.say(format_args!(
+        "  {:<43}{:>10}{:>10}",
+        "", "a disk", "an image"
+    ))?;
+    for (verdict, struck) in coverage.struck() {
+        ui.say(format_args!(
+            "  {verdict:<43}{:>10}{:>10}",
+            struck.disk, struck.image
+        ))?;
+    }
+    Ok(())
 }
 
 fn refusals(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {

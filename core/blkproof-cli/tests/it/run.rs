@@ -128,14 +128,17 @@ fn a_share_of_the_cases_is_run_twice() {
     assert_eq!(summary["twice"], 3);
 }
 
-/// A generator that reaches less than it did leaves more cells empty in the campaign below, whose
-/// cases are always the same. A hundred thousand cases leave none (`--no-holes`, each night).
-const HOLES_BELOW: usize = 200;
+/// How many cells stay empty in the campaign below, whose cases are always the same. A generator
+/// that reaches less leaves more of them: whoever changes it measures anew, and says why if it is
+/// worse. A hundred thousand cases leave none (`--no-holes`, each night).
+const HOLES_MAX: usize = 98;
 
 #[test]
 fn what_was_reached_agrees_with_what_nothing_can_reach() {
     let folder = Folder::new();
-    let args = ["run", "--json", "--stats", "--cases", "600", "--seed", "31"];
+    let args = [
+        "run", "--json", "--stats", "--cases", "2000", "--seed", "31",
+    ];
     let records = folder.run(&args).exits(0).records();
     let coverage = records
         .iter()
@@ -147,9 +150,19 @@ fn what_was_reached_agrees_with_what_nothing_can_reach() {
         cell["step"] == "write" && cell["fault"] == "error at a disk" && cell["answer"] == "failed"
     };
     assert!(cells.iter().any(|cell| struck(&cell)));
+    // Faults that have to be survived, unnoticed or told, strike disks and other images.
+    let struck = coverage["struck"].as_array().expect("faults");
+    for (of, budget) in struck.iter().zip(["within", "within", "beyond"]) {
+        assert_eq!(of["budget"], budget);
+        let count = |place: &str| of[place].as_u64().expect("a count");
+        assert!(
+            budget == "beyond" || count("disk") > 10 && count("image") > 10,
+            "{of}"
+        );
+    }
     let holes = coverage["holes"].as_array().expect("holes").len();
     assert!(
-        holes < HOLES_BELOW,
+        holes <= HOLES_MAX,
         "{holes} of {} cells",
         cells.len() + holes
     );

@@ -4,6 +4,46 @@ use blkproof_spec::fault::{Effect, Extended, Kept};
 use blkproof_spec::{ByteRange, FaultRule, Layer};
 
 use super::request::Request;
+use crate::desk::Whose;
+
+/// What a request is to chance: on whose behalf it is made and which one of that.
+///
+/// Below a format, where something lies follows from all that was written before. A request there
+/// is told from others by the request to the format that it is part of, and by how many of its kind
+/// that made before; any other by its own range.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Identity {
+    whose: Whose,
+    kind: u64,
+    start: u64,
+    len: u64,
+}
+
+impl Identity {
+    pub(crate) fn of(request: &Request, whose: Whose, side: Layer) -> Self {
+        let is_part = side == Layer::File && whose.enclosing != 0;
+        let range = if is_part {
+            ByteRange::default()
+        } else {
+            request.range
+        };
+        Self {
+            // Above a format, the request that its layer sees is the enclosing one itself.
+            whose: Whose {
+                actor: whose.actor,
+                enclosing: if is_part { whose.enclosing } else { 0 },
+            },
+            kind: request.kind as u64,
+            start: range.start,
+            len: range.len,
+        }
+    }
+
+    fn words(self) -> [u64; 5] {
+        let Whose { actor, enclosing } = self.whose;
+        [actor, enclosing, self.kind, self.start, self.len]
+    }
+}
 
 /// Mixes one more word into a hash (the finaliser of SplitMix64).
 pub(crate) fn mix(hash: u64, word: u64) -> u64 {
@@ -61,15 +101,9 @@ fn effect_words(effect: Effect) -> [u64; 3] {
 }
 
 /// Tells whether chance selects a request that was seen `times` before.
-pub(crate) fn selects(
-    seed: u64,
-    per_million: u32,
-    rule: u64,
-    request: &Request,
-    times: u64,
-) -> bool {
-    let ByteRange { start, len } = request.range;
-    let hash = mix_all(seed, [rule, request.kind as u64, start, len, times]);
+pub(crate) fn selects(seed: u64, per_million: u32, rule: u64, who: Identity, times: u64) -> bool {
+    let hash = mix_all(mix(seed, rule), who.words());
+    let hash = mix(hash, times);
     // The upper half of the product of a 32-bit fraction and a million is uniform below a million.
     ((hash >> 32) * 1_000_000) >> 32 < u64::from(per_million)
 }
@@ -96,8 +130,9 @@ mod tests {
         let hits = |per_million| {
             let chosen = (0..10_000).filter(|start| {
                 let range = ByteRange::new(*start, 512);
-                let kind = IoType::Read;
-                selects(7, per_million, 3, &Request { kind, range }, 0)
+                let request = Request::new(IoType::Read, range);
+                let who = Identity::of(&request, Whose::default(), Layer::File);
+                selects(7, per_million, 3, who, 0)
             });
             chosen.count()
         };

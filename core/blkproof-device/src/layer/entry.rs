@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use blkproof_spec::fault::{Effect, Extended, IoTypes, Rule, When};
-use blkproof_spec::{ByteRange, FaultRule, IoType};
+use blkproof_spec::{FaultRule, IoType};
 
 use super::chance;
 use super::request::Request;
+use crate::desk::Whose;
 use crate::range_set::RangeSet;
 
 /// A rule that was installed. It stays here when it is used up or lifted, for the final account.
@@ -22,7 +23,7 @@ pub(crate) struct Entry {
     /// The sectors written since a bit rot rule is there: they are sound.
     pub(crate) sound: RangeSet,
     /// How often chance was asked about each request.
-    seen: BTreeMap<(u8, u64, u64), u64>,
+    seen: BTreeMap<chance::Identity, u64>,
     identity: u64,
 }
 
@@ -53,7 +54,7 @@ impl Entry {
     }
 
     /// Counts a request that the rule matches and tells whether it is one to act on.
-    pub(crate) fn selects(&mut self, when: When, request: &Request) -> bool {
+    pub(crate) fn selects(&mut self, when: When, request: &Request, whose: Whose) -> bool {
         self.matched += 1;
         match when {
             When::Always => true,
@@ -61,12 +62,9 @@ impl Entry {
             When::From(n) => self.matched >= n,
             When::Every(n) => self.matched.checked_rem(n) == Some(0),
             When::Chance { seed, per_million } => {
-                let ByteRange { start, len } = request.range;
-                let times = self
-                    .seen
-                    .entry((request.kind as u8, start, len))
-                    .or_insert(0);
-                let chosen = chance::selects(seed, per_million, self.identity, request, *times);
+                let who = chance::Identity::of(request, whose, self.rule.place.layer);
+                let times = self.seen.entry(who).or_insert(0);
+                let chosen = chance::selects(seed, per_million, self.identity, who, *times);
                 *times += 1;
                 chosen
             }

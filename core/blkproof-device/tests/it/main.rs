@@ -4,6 +4,8 @@
 
 mod cases;
 
+mod chance;
+
 mod digests;
 mod effects;
 

@@ -61,6 +61,9 @@ fn write_weighed(out: &mut String, parts: &[Weighed]) -> fmt::Result {
             Some(reply) => writeln!(out, ": {reply}")?,
             None => writeln!(out)?,
         }
+        if let Some(verdict) = part.fault {
+            writeln!(out, "                a fault {verdict}")?;
+        }
         for fault in &part.faults {
             writeln!(out, "                  {fault}")?;
         }

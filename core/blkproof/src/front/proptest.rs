@@ -4,36 +4,51 @@
 //! becomes of the generator, and which [`replay`](crate::corpus::replay) and the command line take
 //! as it is. Proptest's own files of seeds can be switched off.
 //!
+//! A suite judges its cases, and keeps what fails. What failed once is tried first the next time:
+//!
 //! ```
-//! use blkproof::front::proptest::cases;
+#![doc = include_str!("copier.md")]
+//! use blkproof::front::proptest::{Kept, cases};
 //! use blkproof::generate::Profile;
-//! use blkproof::text;
-//! use proptest::prelude::*;
+//! use blkproof::{Case, Options, Outcome, Runner};
+//! use proptest::test_runner::{Config, TestRunner};
 //!
-//! let profile = Profile::named("transactions").expect("it is built in");
-//! proptest!(ProptestConfig::with_cases(20), |(case in cases(profile))| {
-//!     let text = text::print(case.scenario());
-//!     prop_assert_eq!(&text::parse(text.as_bytes())?, case.scenario());
-//! });
-//! ```
+//! /// Judges a case on an engine of yours.
+//! fn judge(case: &Case) -> Outcome {
+//!     Runner::new(Options::default()).run(case.scenario(), &mut engine(), None)
+//! }
 //!
-//! A suite that runs its cases judges and keeps them:
-//!
-//! ```no_run
-//! # use blkproof::front::proptest::{Kept, cases};
-//! # use blkproof::generate::Profile;
-//! # use blkproof::{Outcome, Case};
-//! # use proptest::test_runner::{Config, TestRunner};
-//! # fn judge(case: &Case) -> Outcome { panic!("{case:?}") }
-//! let kept = Kept::new("tests/engine_restores.blk".as_ref());
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("engine_restores.blk");
+//! # let _ = stringify!(
+//! let path = "tests/engine_restores.blk";
+//! # );
+//! let kept = Kept::new(path.as_ref());
 //! if let Some(case) = kept.load()? {
-//!     // What failed once is tried first.
 //!     kept.verdict(&case, judge(&case)).map_err(|error| error.to_string())?;
 //! }
-//! let config = Config { failure_persistence: None, ..Config::default() };
-//! let profile = Profile::named("faults").expect("it is built in");
+//! // Proptest need not keep seeds beside it.
+//! let config = Config { cases: 20, failure_persistence: None, ..Config::default() };
+//! let profile = Profile::named("small").expect("it is built in");
 //! TestRunner::new(config).run(&cases(profile), |case| kept.verdict(&case, judge(&case)))?;
+//! # assert!(kept.load()?.is_none());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In the words of the macro, without a file:
+//!
+//! ```
+#![doc = include_str!("copier.md")]
+//! use blkproof::front::proptest::cases;
+//! use blkproof::generate::Profile;
+//! use blkproof::{Options, Outcome, Runner};
+//! use proptest::prelude::*;
+//!
+//! let profile = Profile::named("faults").expect("it is built in");
+//! proptest!(ProptestConfig::with_cases(20), |(case in cases(profile))| {
+//!     let outcome = Runner::new(Options::default()).run(case.scenario(), &mut engine(), None);
+//!     prop_assert!(!matches!(outcome, Outcome::Failed(_)), "{outcome:#?}");
+//! });
 //! ```
 //!
 //! Whoever has suites of `proptest-state-machine` finds its parts again, and can have both in one

@@ -10,17 +10,21 @@ use crate::text;
 /// Makes up a case of one of the built-in profiles.
 ///
 /// ```
-/// use blkproof::{Case, text};
+#[doc = include_str!("copier.md")]
+/// use blkproof::{Case, Options, Outcome, Runner};
+/// use quickcheck::{QuickCheck, TestResult};
 ///
-/// // A property of your own would run the case: see `proptests/tests/it/fronts.rs`.
-/// fn is_what_its_text_says(case: Case) -> bool {
-///     let text = text::print(case.scenario());
-///     text::parse(text.as_bytes()).as_ref() == Ok(case.scenario())
+/// /// Judges a case on an engine of yours.
+/// fn restores(case: Case) -> TestResult {
+///     match Runner::new(Options::default()).run(case.scenario(), &mut engine(), None) {
+///         Outcome::Held(_) => TestResult::passed(),
+///         // A fault fired that nobody can be asked to notice.
+///         Outcome::NotJudged(..) => TestResult::discard(),
+///         Outcome::Failed(failure) => TestResult::error(format!("{:#?}", failure.findings)),
+///     }
 /// }
 ///
-/// quickcheck::QuickCheck::new()
-///     .tests(20)
-///     .quickcheck(is_what_its_text_says as fn(Case) -> bool);
+/// QuickCheck::new().tests(20).quickcheck(restores as fn(Case) -> TestResult);
 /// ```
 impl Arbitrary for Case {
     fn arbitrary(source: &mut Gen) -> Self {

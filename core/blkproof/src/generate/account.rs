@@ -36,8 +36,6 @@ pub(super) struct Account {
     pub(super) sum: u32,
     /// Which kinds of faults this scenario draws from.
     pub(super) faults: u64,
-    /// Per cent of the started jobs that meet a guest request at once.
-    pub(super) race: u64,
     /// A target that is to be, at which a rule waits.
     pub(super) awaited: Option<Label>,
     next: u32,
@@ -145,7 +143,6 @@ impl Account {
             weights: profile.weights,
             sum: 0,
             faults: subset(choices, profile.kinds),
-            race: profile.race,
             awaited: None,
             next: 0,
         };

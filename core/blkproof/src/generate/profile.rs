@@ -39,8 +39,6 @@ pub struct Profile {
     pub lasting: u64,
     /// How many places in a hundred lie at an edge: of clusters, of the disk, of what was touched.
     pub edges: u64,
-    /// How many jobs in a hundred meet a guest request as soon as they have started.
-    pub race: u64,
     /// How many faults in a hundred report nothing. A run in which one fires is of no account for
     /// an engine that does not claim to detect it.
     pub silent: u64,
@@ -130,7 +128,6 @@ impl Profile {
             at_open: 0,
             lasting: 0,
             edges: 0,
-            race: 0,
             silent: 0,
             weights: [0; KINDS],
         }

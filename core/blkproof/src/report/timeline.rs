@@ -78,8 +78,8 @@ fn firing_text(firing: &Firing) -> String {
         .errno
         .map_or_else(|| "a fault".to_owned(), |errno| errno.to_string());
     format!(
-        "{errno} on {} {} at {}",
-        firing.kind, firing.range, firing.place
+        "{errno} on {} {} at {} ({})",
+        firing.kind, firing.range, firing.place, firing.verdict
     )
 }
 

@@ -23,6 +23,9 @@ impl Run<'_> {
         self.buffers.judgement.clear();
         self.buffers.read.clear();
         self.buffers.looked.pass();
+        if let Some(actors) = &mut self.actors {
+            self.world.act_for(&actors.acting(action));
+        }
         let Some(reply) = self.carry_out(number, action) else {
             self.take_firings(number);
             self.excuse_restart(action);

@@ -17,6 +17,7 @@ pub(super) trait World: Images {
     fn forget_waits(&self);
     fn resume(&self, tag: &Tag) -> bool;
     fn tick(&self, span: Millis);
+    fn act_for(&self, actor: &str);
     fn set_quiet(&self, quiet: bool);
     fn allow(&self, work: u64, renewals: u64);
     fn suspended(&self, tags: &mut Vec<Tag>);
@@ -73,6 +74,10 @@ impl<M: Media> World for FaultStore<M> {
 
     fn tick(&self, span: Millis) {
         Self::tick(self, span);
+    }
+
+    fn act_for(&self, actor: &str) {
+        Self::act_for(self, actor);
     }
 
     fn set_quiet(&self, quiet: bool) {

@@ -6,7 +6,9 @@
 use blkproof_spec::step::{
     Action, Backup, BitmapCommand, BitmapStep, Create, Expect, GuestOp, Run, TransactionAction,
 };
-use blkproof_spec::{At, ByteRange, DiskSetup, FaultRule, ImageName, Length, Scenario, Step};
+use blkproof_spec::{
+    At, ByteRange, DiskSetup, FaultRule, ImageName, Length, Scenario, Setup, Step,
+};
 
 use super::links::{Links, Node, Part};
 use super::search::Rivalry;
@@ -39,6 +41,8 @@ pub(super) enum Change {
     Rule(fn(&mut FaultRule)),
     /// A disk of the setup.
     Disk(fn(&mut DiskSetup)),
+    /// The setup as a whole.
+    Setup(fn(&mut Setup)),
     /// A disk or an image that is made gets this size.
     Size(Length),
     /// A guest request goes here.
@@ -98,6 +102,7 @@ pub(super) fn apply<'a>(
 /// Makes one part simpler.
 pub(super) fn make(scenario: &mut Scenario, part: Part, change: Change) {
     match (change, part) {
+        (Change::Setup(simpler), _) => simpler(&mut scenario.setup),
         (Change::Disk(simpler), Part::Disk(index)) => simpler(&mut scenario.setup.disks[index]),
         (Change::Size(size), Part::Disk(index)) => {
             let disk = &mut scenario.setup.disks[index];

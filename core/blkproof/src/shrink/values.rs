@@ -14,7 +14,7 @@ mod setup;
 mod step;
 
 use blkproof_spec::step::{Action, TransactionAction};
-use blkproof_spec::{DiskSetup, FaultRule, Geometry, ImageName, Scenario};
+use blkproof_spec::{DiskSetup, FaultRule, Geometry, ImageName, Scenario, Setup};
 
 use super::edit::{Change, Edit, make_step};
 use super::links::{Links, Part};
@@ -98,6 +98,7 @@ fn has_effect(scenario: &Scenario, part: Part, change: Change) -> bool {
         (Part::Disk(index), Change::Disk(simpler)) => {
             differs::<DiskSetup>(&scenario.setup.disks[index], simpler)
         }
+        (Part::Disk(_), Change::Setup(simpler)) => differs::<Setup>(&scenario.setup, simpler),
         (Part::Rule(index), Change::Rule(simpler)) => {
             differs::<FaultRule>(&scenario.setup.rules[index], simpler)
         }

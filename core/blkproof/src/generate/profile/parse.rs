@@ -39,8 +39,8 @@ enum Field<'a> {
 
 const PAIRS: [&str; 3] = ["steps", "disks", "clusters"];
 
-const PERCENTS: [&str; 9] = [
-    "raw", "huge", "backed", "kinds", "at-open", "lasting", "edges", "race", "silent",
+const PERCENTS: [&str; 8] = [
+    "raw", "huge", "backed", "kinds", "at-open", "lasting", "edges", "silent",
 ];
 
 /// Returns all keys.
@@ -96,7 +96,6 @@ fn field<'a>(profile: &'a mut Profile, key: &str) -> Option<Field<'a>> {
         "at-open" => Field::Percent(&mut profile.at_open),
         "lasting" => Field::Percent(&mut profile.lasting),
         "edges" => Field::Percent(&mut profile.edges),
-        "race" => Field::Percent(&mut profile.race),
         "silent" => Field::Percent(&mut profile.silent),
         key => {
             let kind = Kind::ALL.iter().find(|kind| kind.name() == key)?;

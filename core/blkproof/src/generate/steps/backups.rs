@@ -4,10 +4,9 @@ use blkproof_spec::step::{Action, Backup, BitmapMode, Create, Run, Sync, TargetM
 use blkproof_spec::{At, Format, Geometry, Length};
 
 use super::options::{self, Draft};
-use super::{guest, jobs, transactions};
+use super::{jobs, transactions};
 use crate::generate::Choices;
 use crate::generate::account::{Account, Bitmap, Image};
-use crate::generate::kind::Kind;
 use crate::generate::label::Label;
 
 /// Adds a backup of everything, of the top image, or of what the guest overwrites.
@@ -222,10 +221,6 @@ pub(super) fn submit(account: &mut Account, mut draft: Draft, choices: &mut Choi
         account.jobs[last].worked = true;
     } else if run == Run::Finish && !slow && plain {
         account.ended(account.jobs.len() - 1, true);
-    }
-    if run == Run::Start && choices.chance(account.race) {
-        let kind = choices.pick(&[Kind::Write, Kind::Zeroes, Kind::Discard]);
-        guest::request(account, job.disk, kind, choices);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Disks, images and bitmaps: the defaults.
 
+use blkproof_spec::power::Cache;
 use blkproof_spec::scenario::Role;
 use blkproof_spec::step::{BitmapCommand, BitmapStep, Create};
-use blkproof_spec::{DiscardMode, DiskSetup, Format, Geometry};
+use blkproof_spec::{DiscardMode, DiskSetup, Format, Geometry, Setup};
 
 use super::Grade;
 use crate::shrink::edit::{Change, as_device};
@@ -18,7 +19,11 @@ pub(super) fn disk(grade: Grade) -> Vec<Change> {
         Grade::Simplest => DISK,
         Grade::Finer => DISK_FINER,
     };
-    table.iter().copied().map(Change::Disk).collect()
+    let changes = table.iter().copied().map(Change::Disk);
+    match grade {
+        Grade::Simplest => changes.chain([Change::Setup(usual_cache)]).collect(),
+        Grade::Finer => changes.collect(),
+    }
 }
 
 pub(super) fn bitmap(grade: Grade) -> Vec<Change> {
@@ -35,6 +40,10 @@ pub(super) fn create(grade: Grade) -> Vec<Change> {
         Grade::Finer => CREATE_FINER,
     };
     table.iter().copied().map(Change::Create).collect()
+}
+
+fn usual_cache(setup: &mut Setup) {
+    setup.cache = Cache::default();
 }
 
 fn of_default_clusters(disk: &mut DiskSetup) {

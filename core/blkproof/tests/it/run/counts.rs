@@ -84,3 +84,26 @@ fn prepared_steps_are_not_carried_out() {
     };
     assert!(failure.breaks("guest-reads-writes"), "{failure:#?}");
 }
+
+#[test]
+fn faults_that_strike_are_counted_by_what_they_ask_and_where() {
+    let scenario = scenario(
+        "\
+fault drive0.file error errno=EIO iotype=write when=nth(2)
+write drive0 0 512 stamp
+write drive0 0 512 stamp expect=failed(EIO)
+fault drive0.file phantom iotype=write when=nth(1)
+write drive0 0 512 stamp
+",
+    );
+    let mut runner = Runner::new(Options::default());
+    runner.cover();
+    let outcome = runner.run(&scenario, &mut copiers(Lie::Nothing), None);
+    assert!(matches!(outcome, Outcome::NotJudged(..)), "{outcome:#?}");
+    let coverage = runner.take_coverage().expect("it was counted");
+    let struck: Vec<_> = coverage
+        .struck()
+        .map(|(_, of)| (of.disk, of.image))
+        .collect();
+    assert_eq!(struck, [(0, 0), (1, 0), (1, 0)]);
+}
