@@ -176,14 +176,17 @@ impl Hunt<'_> {
     }
 
     /// Looks for what shows a bug best: a scenario that fails also where what bitmaps report is
-    /// hidden, since that can cost data; where there is none, the shortest that was caught.
+    /// hidden, since that can cost data; where there is none, the shortest that was caught. Either
+    /// has to hold without the bug.
     fn best(&self, bug: Bug, caught: &[Caught]) -> Option<Best> {
+        let mut right = Judge::new();
+        let mut holds = |scenario: &Scenario| matches!(right.judge(scenario), Outcome::Held(_));
         let mut shown = Judge::with_bugs(bug.into());
         let mut hidden = Judge::without_status(bug.into());
         let mut run = |scenario: &Scenario| match shown.judge(scenario) {
             Outcome::Failed(failure) => match hidden.judge(scenario) {
-                Outcome::Failed(_) => Outcome::Failed(failure),
-                other => other,
+                Outcome::Failed(_) if holds(scenario) => Outcome::Failed(failure),
+                _ => Outcome::Held(Counts::default()),
             },
             other => other,
         };
@@ -197,7 +200,8 @@ impl Hunt<'_> {
                 shows_hidden: true,
             });
         }
-        let shortest = caught.iter().min_by_key(|caught| caught.shrunk.steps.len());
+        let caught = caught.iter().filter(|caught| holds(&caught.shrunk));
+        let shortest = caught.min_by_key(|caught| caught.shrunk.steps.len());
         shortest.map(|caught| Best {
             scenario: caught.shrunk.clone(),
             shows_hidden: false,
