@@ -286,16 +286,24 @@ pub(crate) struct Coverage {
     pub(crate) holes: Vec<Cell>,
     /// What was reached although there is a reason why nothing can reach it.
     pub(crate) contradictions: Vec<Cell>,
+    /// How often something of each property was judged.
+    pub(crate) properties: Vec<Judged>,
     /// The faults that struck, by what they ask of an engine.
     pub(crate) struck: Vec<StruckFaults>,
+}
+
+/// A property, and how often something of it was judged.
+#[derive(Debug, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) property: &'static str,
+    pub(crate) judged: u64,
 }
 
 /// Faults that struck and ask the same.
 #[derive(Debug, Serialize)]
 pub(crate) struct StruckFaults {
-    /// `within` the survivable budget, or `beyond` it.
+    /// `within` the budget of what has to be got over, `by-policy`, or `beyond` it.
     pub(crate) budget: &'static str,
-    pub(crate) asked: &'static str,
     pub(crate) disk: u64,
     pub(crate) image: u64,
 }

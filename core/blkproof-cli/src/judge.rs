@@ -23,6 +23,8 @@ pub(crate) struct Judge {
     traced: Runner,
     bugs: Bugs,
     again: Runner,
+    /// How many scenarios were judged twice since what was reached was last taken.
+    twice: u64,
     known: Known,
     sightings: Sightings,
 }
@@ -64,6 +66,7 @@ impl Judge {
             traced: Runner::with_pool(traced, &pool),
             bugs,
             again: Runner::with_pool(traced, &pool),
+            twice: 0,
             known: Known::default(),
             sightings: Sightings::default(),
         }
@@ -103,6 +106,7 @@ impl Judge {
     pub(crate) fn take_coverage(&mut self) -> Option<Coverage> {
         let mut all = self.once.take_coverage()?;
         all.merge(&self.traced.take_coverage()?);
+        all.note_repeated(mem::take(&mut self.twice));
         Some(all)
     }
 
@@ -149,6 +153,7 @@ impl Judge {
     pub(crate) fn judge_twice(&mut self, scenario: &Scenario) -> Outcome {
         let first = run(&mut self.traced, self.bugs, scenario);
         let second = run(&mut self.again, self.bugs, scenario);
+        self.twice += 1;
         Outcome::of_two(first, &second, scenario)
     }
 }

@@ -361,16 +361,19 @@ pub enum Verdict {
     Silent,
 }
 
-/// Whether a subject has to survive a fault.
+/// Whether a subject has to get over a fault.
 ///
-/// What is within the budget costs a subject that is right no more than the requests that meet it:
-/// nothing is wrong at any time, and once the fault is over nothing is left of it. What is beyond
-/// leaves damage that nobody notices, so that nothing can be asked of a run in which it fires.
+/// Within the budget, to refuse or to fail because of it is a mistake. Errors are within the budget
+/// of jobs whose policy gets over them (see the property `refused-not-wrong`); who else meets them
+/// may fail, and has to say so. What is beyond the budget does its damage and tells nobody, so that
+/// nothing can be asked of a run in which it acts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Budget {
-    /// It has to be survived.
+    /// It has to be got over.
     Within,
-    /// It need not be.
+    /// It has to be got over where a job's policy says so, and to be told else.
+    ByPolicy,
+    /// Nothing is asked.
     Beyond,
 }
 
@@ -380,6 +383,7 @@ impl Budget {
     pub fn name(self) -> &'static str {
         match self {
             Self::Within => "within",
+            Self::ByPolicy => "by-policy",
             Self::Beyond => "beyond",
         }
     }
@@ -389,34 +393,25 @@ impl Verdict {
     /// All verdicts, in the order of what they ask: the most first.
     pub const ALL: [Self; 3] = [Self::Correct, Self::Reported, Self::Silent];
 
-    /// Tells whether what has this verdict has to be survived.
+    /// Tells whether what has this verdict has to be got over.
     #[must_use]
     pub fn budget(self) -> Budget {
         match self {
-            Self::Correct | Self::Reported => Budget::Within,
+            Self::Correct => Budget::Within,
+            Self::Reported => Budget::ByPolicy,
             Self::Silent => Budget::Beyond,
-        }
-    }
-
-    /// Returns in a few words what is asked of a subject that meets it.
-    #[must_use]
-    pub fn asked(self) -> &'static str {
-        match self {
-            Self::Correct => "nothing may come of it",
-            Self::Reported => "may be told, never wrong",
-            Self::Silent => "of no account",
         }
     }
 }
 
-/// The budget, with what is asked: `within the budget: may be told, never wrong`.
+/// What is asked of a subject that meets it.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!(
-            "{} the budget: {}",
-            self.budget().name(),
-            self.asked()
-        ))
+        f.pad(match self {
+            Self::Correct => "within the budget: nothing may come of it",
+            Self::Reported => "within the budget of a policy, else told, never wrong",
+            Self::Silent => "beyond the budget: of no account",
+        })
     }
 }
 
@@ -496,15 +491,8 @@ mod tests {
             assert_eq!(effect.verdict(), verdict, "{effect:?}");
         }
         let inject = Rule::InjectError(InjectError::new(Event::None));
-        assert_eq!(inject.verdict().budget(), Budget::Within);
-        let told: Vec<String> = Verdict::ALL.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            told,
-            [
-                "within the budget: nothing may come of it",
-                "within the budget: may be told, never wrong",
-                "beyond the budget: of no account",
-            ]
-        );
+        assert_eq!(inject.verdict().budget(), Budget::ByPolicy);
+        let budgets = Verdict::ALL.map(|verdict| verdict.budget().name());
+        assert_eq!(budgets, ["within", "by-policy", "beyond"]);
     }
 }

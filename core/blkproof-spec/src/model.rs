@@ -73,9 +73,9 @@ pub(crate) use names::Refusals;
 pub use pattern::Difference;
 
 use crate::capabilities::Capabilities;
-use crate::fault::{Effect, FaultRule, Rule, Verdict};
+use crate::fault::{Effect, FaultRule, Firing, Rule, Verdict};
 use crate::name::{ImageName, JobName};
-use crate::property::{answers_exact, claims_true, no_crash, refusal_harmless};
+use crate::property::{Property, answers_exact, claims_true, no_crash, refusal_harmless};
 use crate::reply::{Refusal, Reply};
 use crate::scenario::Setup;
 use crate::status::JobEnd;
@@ -254,6 +254,11 @@ impl Model {
         }
         self.scope.begin(number);
         self.forget_lost_bits();
+        out.exercise(Property::NoCrash);
+        let shows = |firing: &Firing| firing.errno.is_some() && !is_exempt(firing);
+        if seen.fired.iter().any(shows) {
+            out.exercise(Property::FaultSurfaces);
+        }
         if self.is_unsupported(step, seen)
             || claims_true::unclaimed(&self.capabilities, step, seen.reply, out)
         {

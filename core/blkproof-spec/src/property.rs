@@ -119,6 +119,22 @@ properties! {
     Deterministic = "deterministic" in deterministic,
 }
 
+/// Properties of which something was judged.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Exercised(u32);
+
+impl Exercised {
+    pub(crate) fn add(&mut self, property: Property) {
+        self.0 |= 1 << property as u32;
+    }
+
+    /// Tells whether something of this property was judged.
+    #[must_use]
+    pub fn has(self, property: Property) -> bool {
+        self.0 & 1 << property as u32 != 0
+    }
+}
+
 impl Property {
     /// Returns the property of this name.
     #[must_use]

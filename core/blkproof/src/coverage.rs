@@ -8,6 +8,8 @@
 //! empty is a hole, and one with a reason that is reached all the same shows that the reason is
 //! wrong.
 
+mod exercised;
+
 mod fold;
 
 mod impossible;
@@ -18,13 +20,15 @@ mod struck;
 
 use blkproof_spec::fault::{Effect, Event, Firing, Rule, Verdict};
 use blkproof_spec::model::JobView;
+use blkproof_spec::property::Exercised;
 use blkproof_spec::step::{Action, Work};
-use blkproof_spec::{ImageName, JobState, Model, Refusal, Reply};
+use blkproof_spec::{ImageName, JobState, Model, Property, Refusal, Reply};
 
 pub use impossible::impossible;
 pub use steps::StepKind;
 pub use struck::Struck;
 
+use exercised::Judged;
 use struck::Strikes;
 
 macro_rules! dimension {
@@ -175,6 +179,7 @@ pub struct Coverage {
     events: Vec<Reached>,
     effects: Vec<Reached>,
     struck: Strikes,
+    judged: Judged,
 }
 
 impl Default for Coverage {
@@ -185,6 +190,7 @@ impl Default for Coverage {
             events: vec![Reached::default(); Event::ALL.len()],
             effects: vec![Reached::default(); EFFECTS.len()],
             struck: Strikes::default(),
+            judged: Judged::default(),
         }
     }
 }
@@ -208,7 +214,8 @@ impl Coverage {
         reached(&mut self.events, &other.events);
         reached(&mut self.effects, &other.effects);
         let struck = self.struck.numbers_mut().zip(other.struck.numbers());
-        struck.for_each(|(own, other)| *own += other);
+        let judged = self.judged.numbers_mut().zip(other.judged.numbers());
+        struck.chain(judged).for_each(|(own, other)| *own += other);
     }
 
     /// Returns all counts, in an order that is the same for one version of this crate: to write
@@ -218,7 +225,8 @@ impl Coverage {
         let reached = |reached: &Reached| [reached.planned, reached.fired];
         let rules = self.events.iter().chain(&self.effects).flat_map(reached);
         let plain = self.cells.iter().chain(&self.refusals).copied();
-        plain.chain(rules).chain(self.struck.numbers()).collect()
+        let further = self.struck.numbers().chain(self.judged.numbers());
+        plain.chain(rules).chain(further).collect()
     }
 
     /// Takes up counts that were written down; `None` where their number is another one.
@@ -230,7 +238,8 @@ impl Coverage {
         let rules = coverage.events.iter_mut().chain(&mut coverage.effects);
         let rules = rules.flat_map(|reached| [&mut reached.planned, &mut reached.fired]);
         let struck = coverage.struck.numbers_mut();
-        for count in plain.chain(rules).chain(struck) {
+        let further = struck.chain(coverage.judged.numbers_mut());
+        for count in plain.chain(rules).chain(further) {
             *count = *numbers.next()?;
         }
         numbers.next().is_none().then_some(coverage)
@@ -279,6 +288,21 @@ impl Coverage {
     /// Returns the cells that were never reached and for which there is no reason.
     pub fn holes(&self) -> impl Iterator<Item = Cell> + '_ {
         Cell::all().filter(|cell| self.count(*cell) == 0 && impossible(*cell).is_none())
+    }
+
+    /// Returns how often something of each property was judged: at a step, at the end, or in
+    /// contents that were compared.
+    pub fn judged(&self) -> impl Iterator<Item = (Property, u64)> + '_ {
+        self.judged.iter()
+    }
+
+    /// Counts runs that were repeated, and compared with the first.
+    pub fn note_repeated(&mut self, times: u64) {
+        self.judged.add(Property::Deterministic, times);
+    }
+
+    pub(crate) fn note_exercised(&mut self, exercised: Exercised) {
+        self.judged.note(exercised);
     }
 
     /// Returns how often faults struck, by what they ask of a subject.

@@ -44,7 +44,7 @@ pub(crate) struct Part {
     pub(crate) what: String,
     /// Whether it installs a fault.
     pub(crate) fault: bool,
-    /// Whether the fault is within the survivable budget or beyond it.
+    /// `within` the budget of what has to be got over, `by-policy`, or `beyond` it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) budget: Option<&'static str>,
     /// `fails`, `needed`, `irrelevant` or `not-weighed`.

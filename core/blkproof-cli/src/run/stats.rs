@@ -22,6 +22,7 @@ pub(super) fn print(coverage: &Coverage, ui: &mut Ui) -> Result<Exit, Error> {
     rules(coverage, ui)?;
     struck(coverage, ui)?;
     refusals(coverage, ui)?;
+    properties(coverage, ui)?;
     holes(coverage, ui)?;
     let wrong: Vec<_> = coverage.contradictions().collect();
     for cell in &wrong {
@@ -39,10 +40,13 @@ pub(super) fn print(coverage: &Coverage, ui: &mut Ui) -> Result<Exit, Error> {
 /// Takes holes for a failure, if the campaign was a `whole` one.
 pub(super) fn forbid_holes(coverage: &Coverage, whole: bool, ui: &mut Ui) -> Result<Exit, Error> {
     let holes = coverage.holes().count();
-    if !whole || holes == 0 {
+    let properties = never_judged(coverage);
+    if !whole || holes == 0 && properties.is_empty() {
         return Ok(Exit::Held);
     }
-    ui.say(format_args!("never reached, and nobody knows why: {holes} cells").red())?;
+    if holes > 0 {
+        ui.say(format_args!("never reached, and nobody knows why: {holes} cells").red())?;
+    }
     Ok(Exit::Failed)
 }
 
@@ -71,11 +75,17 @@ fn record(coverage: &Coverage) -> json::Coverage {
             .collect(),
         holes: coverage.holes().map(told).collect(),
         contradictions: coverage.contradictions().map(told).collect(),
+        properties: coverage
+            .judged()
+            .map(|(property, judged)| json::Judged {
+                property: property.name(),
+                judged,
+            })
+            .collect(),
         struck: coverage
             .struck()
             .map(|(verdict, struck)| json::StruckFaults {
                 budget: verdict.budget().name(),
-                asked: verdict.asked(),
                 disk: struck.disk,
                 image: struck.image,
             })
@@ -133,16 +143,34 @@ fn rule(name: impl Display, reached: Reached, ui: &mut Ui) -> Result<(), Error> 
     ))
 }
 
-/// How often faults struck within what an engine has to survive, and beyond it.
+/// How often something of each property was judged.
+fn properties(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
+    ui.say("\nproperties judged".bold())?;
+    for (property, count) in coverage.judged() {
+        ui.say(format_args!("  {property:<30}{count:>10}"))?;
+    }
+    let never = never_judged(coverage);
+    if !never.is_empty() {
+        ui.say(format_args!("  never judged: {}", never.join(", ")).red())?;
+    }
+    Ok(())
+}
+
+fn never_judged(coverage: &Coverage) -> Vec<&'static str> {
+    let never = coverage.judged().filter(|(_, count)| *count == 0);
+    never.map(|(property, _)| property.name()).collect()
+}
+
+/// How often faults struck within what an engine has to get over, and beyond it.
 fn struck(coverage: &Coverage, ui: &mut Ui) -> Result<(), Error> {
-    ui.say("\nfaults that struck, by the budget of what an engine has to survive".bold())?;
+    ui.say("\nfaults that struck, by the budget of what an engine has to get over".bold())?;
     ui.say(format_args!(
-        "  {:<43}{:>10}{:>10}",
+        "  {:<54}{:>10}{:>10}",
         "", "a disk", "an image"
     ))?;
     for (verdict, struck) in coverage.struck() {
         ui.say(format_args!(
-            "  {verdict:<43}{:>10}{:>10}",
+            "  {verdict:<54}{:>10}{:>10}",
             struck.disk, struck.image
         ))?;
     }

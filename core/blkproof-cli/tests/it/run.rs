@@ -150,9 +150,21 @@ fn what_was_reached_agrees_with_what_nothing_can_reach() {
         cell["step"] == "write" && cell["fault"] == "error at a disk" && cell["answer"] == "failed"
     };
     assert!(cells.iter().any(|cell| struck(&cell)));
-    // Faults that have to be survived, unnoticed or told, strike disks and other images.
+    // Something of every property is judged.
+    let judged = coverage["properties"].as_array().expect("properties");
+    let names: Vec<&str> = judged
+        .iter()
+        .filter_map(|of| of["property"].as_str())
+        .collect();
+    assert!(
+        names.contains(&"deterministic") && names.len() > 20,
+        "{names:?}"
+    );
+    let never = judged.iter().find(|of| of["judged"] == 0);
+    assert_eq!(never, None);
+    // Faults that have to be got over, always or by a policy, strike disks and other images.
     let struck = coverage["struck"].as_array().expect("faults");
-    for (of, budget) in struck.iter().zip(["within", "within", "beyond"]) {
+    for (of, budget) in struck.iter().zip(["within", "by-policy", "beyond"]) {
         assert_eq!(of["budget"], budget);
         let count = |place: &str| of[place].as_u64().expect("a count");
         assert!(

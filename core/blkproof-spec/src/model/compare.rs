@@ -11,7 +11,7 @@ use super::ranges::RangeSet;
 use crate::content::Bytes;
 use crate::name::ImageName;
 use crate::property::{
-    Property, completed_survives, copy_minimal, dirty_recovers, flushed_survives,
+    Exercised, Property, completed_survives, copy_minimal, dirty_recovers, flushed_survives,
     guest_reads_writes, image_sound, pause_exact, restore_exact, restore_points_survive,
 };
 use crate::step::{Check, Reference, StepNumber};
@@ -210,6 +210,44 @@ impl Model {
         let uncertain = uncertain.filter(|run| matches!(run.value, Value::Cell(_)));
         found.extend(uncertain.map(|run| run.range()));
         Some(found.to_vec())
+    }
+
+    /// Returns of which properties the comparison that a demand asks for judges something.
+    #[must_use]
+    pub fn judged_by(&self, demand: &Demand) -> Exercised {
+        let mut judged = Exercised::default();
+        judged.add(demand.property);
+        if demand.scope == Scope::Allocation {
+            return judged;
+        }
+        if self.faulted {
+            judged.add(Property::RefusedNotWrong);
+        }
+        if demand.against == Against::Itself && matches!(demand.target, Target::Disk(_)) {
+            judged.add(Property::GuestReadsWrites);
+            if self.power.losses > 0 {
+                judged.add(Property::FlushedSurvives);
+            }
+            if self.commanded {
+                judged.add(Property::GuestUnharmed);
+            }
+            return judged;
+        }
+        judged.add(Property::RestoreExact);
+        let point = match demand.against {
+            Against::Point(index) => self.points.get(index),
+            _ => None,
+        };
+        if let Some(point) = point {
+            judged.add(Property::PointInTime);
+            if point.shared {
+                judged.add(Property::OneMoment);
+            }
+            if self.lost_since(point.step) {
+                judged.add(Property::CompletedSurvives);
+            }
+        }
+        judged
     }
 
     fn source(&self, demand: &Demand) -> Option<Source<'_>> {

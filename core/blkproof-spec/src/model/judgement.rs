@@ -8,7 +8,7 @@ use crate::errno::Errno;
 use crate::event::{ErrorAction, JobEvent, Side};
 use crate::fault::Firing;
 use crate::name::{BitmapName, ImageName, JobName, RequestId, Tag};
-use crate::property::{Property, completed_survives, flushed_survives};
+use crate::property::{Exercised, Property, completed_survives, flushed_survives};
 use crate::reply::Reply;
 use crate::status::{IoStatus, JobEnd, JobState, Status};
 use crate::units::{ByteRange, Length};
@@ -60,13 +60,22 @@ pub struct Judgement {
     pub violations: Vec<Violation>,
     /// What has to be read and compared, now, before the next step.
     pub demands: Vec<Demand>,
+    /// Of which properties something was judged; what demands judge is not among them (see
+    /// [`Model::judged_by`](super::Model::judged_by)).
+    pub exercised: Exercised,
 }
 
 impl Judgement {
+    /// Notes that something of a property was judged.
+    pub(crate) fn exercise(&mut self, property: Property) {
+        self.exercised.add(property);
+    }
+
     /// Forgets everything said so far.
     pub fn clear(&mut self) {
         self.violations.clear();
         self.demands.clear();
+        self.exercised = Exercised::default();
     }
 
     /// Reports that a job said that it succeeded while these bytes of its target's device were not

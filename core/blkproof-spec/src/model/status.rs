@@ -20,7 +20,14 @@ impl Model {
         if self.capabilities.bitmap_status {
             self.judge_bitmaps(status, out);
         }
+        if !self.scope.recovered.is_empty() {
+            out.exercise(Property::DirtyRecovers);
+        }
         if self.scope.refused {
+            out.exercise(Property::RefusalHarmless);
+            if self.scope.transaction {
+                out.exercise(Property::TransactionAtomic);
+            }
             for index in first..out.violations.len() {
                 let found = out.violations[index].clone();
                 if self.scope.transaction {
@@ -160,6 +167,9 @@ impl Model {
             name: seen.name.clone(),
         };
         judge_flags(bitmap, seen, &about, out);
+        if bitmap.came_back || bitmap.inconsistent {
+            out.exercise(Property::BitmapHonest);
+        }
         if bitmap.inconsistent {
             if !seen.inconsistent {
                 bitmap_honest::shown(&about, out);

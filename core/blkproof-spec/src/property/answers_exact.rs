@@ -21,6 +21,7 @@ pub(crate) fn check(
     seen: Fact,
     out: &mut Judgement,
 ) {
+    out.exercise(Property::AnswersExact);
     if expected != seen {
         out.violations.push(Violation::new(
             Property::AnswersExact,
@@ -55,6 +56,7 @@ pub(crate) fn same<T: PartialEq>(
     fact: impl Fn(T) -> Fact,
     out: &mut Judgement,
 ) {
+    out.exercise(Property::AnswersExact);
     if expected != seen {
         check(about.clone(), aspect, fact(expected), fact(seen), out);
     }
@@ -62,6 +64,7 @@ pub(crate) fn same<T: PartialEq>(
 
 /// Reports an answer that nothing explains.
 pub(crate) fn reply(about: About, expected: Fact, seen: Reply, out: &mut Judgement) {
+    out.exercise(Property::AnswersExact);
     if expected == Fact::Reply(seen) {
         return;
     }

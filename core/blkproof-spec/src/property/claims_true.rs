@@ -26,6 +26,7 @@ pub(crate) fn unclaimed(
     if reply != Reply::Done || matches!(step, Action::Install(_)) {
         return false;
     }
+    out.exercise(Property::ClaimsTrue);
     let Some(name) = can.lacking(step) else {
         return false;
     };

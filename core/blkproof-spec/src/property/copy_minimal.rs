@@ -17,6 +17,7 @@ use crate::units::ByteRange;
 
 /// Judges a job's length by what it has to copy, at least and at most, in bytes.
 pub(crate) fn length(job: &JobName, (least, most): (u64, u64), seen: u64, out: &mut Judgement) {
+    out.exercise(Property::CopyMinimal);
     if (least..=most).contains(&seen) {
         return;
     }

@@ -12,6 +12,7 @@ use crate::units::ByteRange;
 
 /// Reports granules that are dirty and that nothing can have dirtied.
 pub(crate) fn check(about: &About, surplus: Vec<ByteRange>, out: &mut Judgement) {
+    out.exercise(Property::DirtyPrecise);
     if !surplus.is_empty() {
         out.violations.push(Violation::new(
             Property::DirtyPrecise,
@@ -25,6 +26,7 @@ pub(crate) fn check(about: &About, surplus: Vec<ByteRange>, out: &mut Judgement)
 
 /// Reports a count that is too large for the granules that may be dirty.
 pub(crate) fn count(about: &About, most: u64, seen: u64, out: &mut Judgement) {
+    out.exercise(Property::DirtyPrecise);
     if seen > most {
         out.violations.push(Violation::new(
             Property::DirtyPrecise,

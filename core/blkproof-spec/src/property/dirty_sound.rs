@@ -12,6 +12,7 @@ use crate::units::ByteRange;
 
 /// Reports granules that have to be dirty and are not.
 pub(crate) fn check(about: &About, missing: Vec<ByteRange>, out: &mut Judgement) {
+    out.exercise(Property::DirtySound);
     if !missing.is_empty() {
         out.violations.push(Violation::new(
             Property::DirtySound,
@@ -25,6 +26,7 @@ pub(crate) fn check(about: &About, missing: Vec<ByteRange>, out: &mut Judgement)
 
 /// Reports a count that is too small for the granules that have to be dirty.
 pub(crate) fn count(about: &About, least: u64, seen: u64, out: &mut Judgement) {
+    out.exercise(Property::DirtySound);
     if seen < least {
         out.violations.push(Violation::new(
             Property::DirtySound,

@@ -21,6 +21,7 @@ pub(crate) fn check(
     caused: &[Errno],
     out: &mut Judgement,
 ) {
+    out.exercise(Property::ErrorsCaused);
     if !caused.contains(&seen) {
         out.violations.push(Violation::new(
             Property::ErrorsCaused,
@@ -34,6 +35,7 @@ pub(crate) fn check(
 
 /// Reports a failure that nothing can have caused.
 pub(crate) fn spurious(about: About, aspect: &'static str, seen: Fact, out: &mut Judgement) {
+    out.exercise(Property::ErrorsCaused);
     out.violations.push(Violation::new(
         Property::ErrorsCaused,
         about,
@@ -51,6 +53,7 @@ pub(crate) fn policy(
     allowed: &[ErrorAction],
     out: &mut Judgement,
 ) {
+    out.exercise(Property::ErrorsCaused);
     if allowed.contains(&seen) {
         return;
     }

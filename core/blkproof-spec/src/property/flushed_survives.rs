@@ -18,6 +18,9 @@ use crate::units::Length;
 
 /// Reports wrong contents of a disk of which power was lost.
 pub(crate) fn check(found: &Violation, losses: u32, out: &mut Judgement) {
+    if losses > 0 {
+        out.exercise(Property::FlushedSurvives);
+    }
     if losses > 0 && !found.mismatches.is_empty() {
         out.violations.push(Violation {
             property: Property::FlushedSurvives,

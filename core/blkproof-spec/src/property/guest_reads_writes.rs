@@ -7,11 +7,12 @@ pub(super) const SENTENCE: &str =
 
 pub(super) const WHEN: &str = "At every guest read, and over every disk at the end.";
 
-use super::refused_not_wrong;
+use super::{Property, refused_not_wrong};
 use crate::model::{Judgement, Violation};
 
 /// Reports what a guest read, or would read, got wrong.
 pub(crate) fn check(found: Violation, faulted: bool, out: &mut Judgement) {
+    out.exercise(Property::GuestReadsWrites);
     if found.mismatches.is_empty() {
         return;
     }

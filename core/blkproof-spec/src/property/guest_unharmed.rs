@@ -18,6 +18,7 @@ use crate::step::GuestOp;
 
 /// Judges a guest request that failed because of a fault on a job's target alone.
 pub(crate) fn failed(about: About, op: &GuestOp, copying: bool, errno: Errno, out: &mut Judgement) {
+    out.exercise(Property::GuestUnharmed);
     if !op.is_write() || !copying {
         out.violations.push(Violation::new(
             Property::GuestUnharmed,

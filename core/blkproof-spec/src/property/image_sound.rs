@@ -16,6 +16,7 @@ use crate::name::ImageName;
 
 /// Judges what an inspector found in an image: damage is never allowed, leaks only after a fault.
 pub(crate) fn check(image: &ImageName, report: ImageReport, faulted: bool, out: &mut Judgement) {
+    out.exercise(Property::ImageSound);
     let mut judge = |aspect, seen| {
         if seen > 0 {
             out.violations.push(Violation::new(

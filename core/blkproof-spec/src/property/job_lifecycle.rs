@@ -32,6 +32,7 @@ pub(crate) fn is_edge(from: Option<JobState>, to: JobState) -> bool {
 
 /// Judges a change of state.
 pub(crate) fn edge(job: &JobName, from: Option<JobState>, to: JobState, out: &mut Judgement) {
+    out.exercise(Property::JobLifecycle);
     if !is_edge(from, to) {
         let expected = from.map_or(Fact::Nothing, Fact::State);
         violated(job, "state", expected, Fact::State(to), out);

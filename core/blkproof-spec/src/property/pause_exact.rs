@@ -18,6 +18,7 @@ use crate::status::{IoStatus, JobState, JobStatus};
 
 /// Judges the report of a job that an error stopped with this status.
 pub(crate) fn status(seen: &JobStatus, io_status: IoStatus, out: &mut Judgement) {
+    out.exercise(Property::PauseExact);
     let mut judge = |aspect, expected, found| {
         if expected != found {
             out.violations.push(Violation::new(

@@ -14,6 +14,7 @@ use crate::reply::Reply;
 
 /// Judges a step of the clean-up: it must be done or, for a job that is gone already, refused.
 pub(crate) fn step(about: About, done: bool, seen: Reply, out: &mut Judgement) {
+    out.exercise(Property::Progress);
     if !done {
         out.violations.push(Violation::new(
             Property::Progress,

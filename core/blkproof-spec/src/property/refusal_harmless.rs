@@ -14,6 +14,7 @@ use crate::reply::Reply;
 
 /// Judges the answer to a command that has to be refused.
 pub(crate) fn check(why: &Refusals, seen: Reply, out: &mut Judgement) {
+    out.exercise(Property::RefusalHarmless);
     let allowed = match seen {
         Reply::Refused(refusal) => why.allow(refusal),
         Reply::Done => why.or_done,

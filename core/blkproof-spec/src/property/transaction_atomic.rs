@@ -23,6 +23,7 @@ pub(crate) fn changed(found: &Violation, out: &mut Judgement) {
 
 /// Judges how a job of a group ended by how another one did.
 pub(crate) fn ends(job: &JobName, seen: JobEnd, other: JobEnd, out: &mut Judgement) {
+    out.exercise(Property::TransactionAtomic);
     let well = |end| end == JobEnd::Success;
     if well(seen) != well(other) {
         let expected = if well(other) {

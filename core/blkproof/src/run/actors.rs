@@ -111,7 +111,7 @@ mod tests {
             backup d full to=full0 start\n\
             advance d 3\n\
             start r write d 0 512 stamp\n\
-            advance r 1\n\
+            advance-request r 1\n\
             settle r\n\
             finish d\n";
         let acting = actors(steps);

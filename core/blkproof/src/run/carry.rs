@@ -271,6 +271,10 @@ impl Run<'_> {
 
     /// Moves the model's violations among the findings.
     pub(super) fn take_violations(&mut self) {
+        let exercised = core::mem::take(&mut self.buffers.judgement.exercised);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.note_exercised(exercised);
+        }
         for violation in self.buffers.judgement.violations.drain(..) {
             super::compare::merge(&mut self.findings, violation);
         }

@@ -44,6 +44,9 @@ impl Run<'_> {
     }
 
     fn fulfil(&mut self, demand: &Demand, look: Look) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.note_exercised(self.model.judged_by(demand));
+        }
         match (&demand.target, &demand.scope) {
             (_, Scope::Allocation) => self.inspect(demand),
             (Target::Disk(_), _) => self.look_through_subject(demand, look),
