@@ -35,7 +35,7 @@ use blkproof_spec::{Capabilities, Limits, Scenario, Setup, Units};
 use account::Account;
 
 /// How many steps one choice of a step may come to.
-const STEPS_PER_CHOICE: u64 = 16;
+const STEPS_PER_CHOICE: u64 = 24;
 
 /// The least bound of a step where there are faults: a job that ignores an error that lasts goes on
 /// for ever, and may ask for a megabyte each time.
@@ -175,5 +175,13 @@ mod tests {
                 assert!(!scenario.setup.disks.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn the_longest_scenes_are_within_the_bound() {
+        // One of seventeen steps begins with the last choice.
+        let large = Profile::named("large").unwrap();
+        let scenario = case(900, 2043, &large);
+        assert!(scenario.steps.len() as u64 > large.steps.0 + 16);
     }
 }
