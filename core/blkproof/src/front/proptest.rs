@@ -4,9 +4,10 @@
 //! becomes of the generator, and which [`replay`](crate::corpus::replay) and the command line take
 //! as it is. Proptest's own files of seeds can be switched off.
 //!
-//! A suite judges its cases, and keeps what fails. What failed once is tried first the next time:
+//! A suite judges its cases, and keeps what fails. What failed once is tried first the next time.
+//! `proptests/tests/it/fronts.rs` runs this on the engine that comes with blkproof:
 //!
-//! ```
+//! ```no_run
 #![doc = include_str!("copier.md")]
 //! use blkproof::front::proptest::{Kept, cases};
 //! use blkproof::generate::Profile;
@@ -37,7 +38,7 @@
 //!
 //! In the words of the macro, without a file:
 //!
-//! ```
+//! ```no_run
 #![doc = include_str!("copier.md")]
 //! use blkproof::front::proptest::cases;
 //! use blkproof::generate::Profile;

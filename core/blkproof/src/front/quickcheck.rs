@@ -9,7 +9,9 @@ use crate::text;
 
 /// Makes up a case of one of the built-in profiles.
 ///
-/// ```
+/// `proptests/tests/it/fronts.rs` runs this on the engine that comes with blkproof:
+///
+/// ```no_run
 #[doc = include_str!("copier.md")]
 /// use blkproof::{Case, Options, Outcome, Runner};
 /// use quickcheck::{QuickCheck, TestResult};
