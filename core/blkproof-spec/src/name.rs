@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 const INLINE: usize = 22;
 
+/// The first length of a stem that leaves no room for a digit.
+const SHORT: u8 = 22;
+
 /// A short text, cheap to copy about: up to 22 bytes are stored in place.
 #[derive(Clone)]
 pub struct Name(Repr);
@@ -37,7 +40,21 @@ impl Name {
 
     /// Makes a name of `stem` and a decimal number.
     #[must_use]
+    #[inline]
     pub fn numbered(stem: &str, number: u32) -> Self {
+        // Nearly all numbers have one digit, and nearly all stems are known where this is called.
+        if let Ok(digit @ 0..=9) = u8::try_from(number)
+            && let Ok(at @ 0..SHORT) = u8::try_from(stem.len())
+        {
+            let mut bytes = [0; INLINE];
+            bytes[..stem.len()].copy_from_slice(stem.as_bytes());
+            bytes[stem.len()] = b'0' + digit;
+            return Self(Repr::Inline { len: at + 1, bytes });
+        }
+        Self::numbered_at_length(stem, number)
+    }
+
+    fn numbered_at_length(stem: &str, number: u32) -> Self {
         let digits = match number {
             0..=9 => 1,
             number => number.ilog10() as usize + 1,
@@ -106,23 +123,27 @@ impl Ord for Name {
                     len: other_len,
                     bytes: other,
                 },
-            ) => (words(bytes), len).cmp(&(words(other), other_len)),
+            ) => by_words(bytes, other).then_with(|| len.cmp(other_len)),
             _ => self.as_bytes().cmp(other.as_bytes()),
         }
     }
 }
 
-/// Returns the bytes as numbers that are in order as the bytes are: names are compared a lot.
+/// Compares the bytes eight at a time: names are compared a lot, and differ in the first eight.
 #[inline]
-fn words(bytes: &[u8; INLINE]) -> (u64, u64, u64) {
-    // Not by mapping an array of positions, which was measured to make calls of it that took a
-    // sixth of a campaign's time.
-    let word = |at: usize| {
+fn by_words(bytes: &[u8; INLINE], other: &[u8; INLINE]) -> Ordering {
+    let word = |bytes: &[u8; INLINE], at: usize| {
         let word = bytes[at..at + 8].try_into();
         u64::from_be_bytes(word.expect("eight bytes"))
     };
-    // The last one repeats two bytes of the one before, which changes no order.
-    (word(0), word(8), word(INLINE - 8))
+    // The last word repeats two bytes of the one before, which changes no order.
+    for at in [0, 8, INLINE - 8] {
+        let order = word(bytes, at).cmp(&word(other, at));
+        if order.is_ne() {
+            return order;
+        }
+    }
+    Ordering::Equal
 }
 
 impl Hash for Name {
