@@ -28,7 +28,8 @@ pub(crate) struct Bitmap {
     pub(crate) busy: bool,
     pub(crate) dirty: Runs,
     pub(crate) successor: Option<Successor>,
-    /// The largest size that the disk had since the bitmap began to count.
+    /// The largest size that the disk had since the bitmap began to count; the largest of all where
+    /// that is not known.
     peak: u64,
     seeded: Seeded,
 }
@@ -113,7 +114,11 @@ impl Bitmap {
     }
 
     /// Returns the bitmap with the bits that were stored of it.
+    ///
+    /// How large the disk was before is not stored. It may have been larger, and the last backup may
+    /// have data there: whatever grows is dirty until the bitmap begins to count anew.
     pub(crate) fn loaded(mut self, runs: Vec<(u64, u64)>) -> Self {
+        self.peak = u64::MAX;
         for (start, end) in runs {
             self.dirty.insert(start, end);
         }

@@ -22,38 +22,29 @@ impl Layer {
         effect: Effect,
     ) -> Option<IoResult<()>> {
         let range = call.request.range;
-        let mut fails_with = None;
-        let result = match effect {
-            Effect::Error(errno) => {
-                fails_with = Some(errno);
-                Ok(())
-            }
+        let fails_with = match effect {
             Effect::Delay(span) => return Some(self.delay(call, index, span)),
-            Effect::Partial { bytes, errno } => {
-                fails_with = Some(errno);
-                self.change_part(call, ByteRange::new(range.start, range.len.min(bytes)))
-            }
-            Effect::Torn { kept, errno } => {
-                fails_with = Some(errno);
-                self.tear(call, kept)
-            }
-            Effect::AppliedButFailed(errno) => {
-                fails_with = Some(errno);
-                self.change(call)
-            }
-            Effect::Misdirected { by } => self.misdirect(call, by),
-            Effect::Phantom | Effect::LyingFlush => Ok(()),
             Effect::BitRot { seed } => return self.rot(call, index, seed),
             Effect::StaleRead => return self.stale(call, index),
-            Effect::Capacity { bytes } => {
-                if fits(call.disk, range, bytes) {
-                    return None;
-                }
-                fails_with = Some(Errno::ENOSPC);
-                Ok(())
-            }
+            Effect::Capacity { bytes } if fits(call.disk, range, bytes) => return None,
+            Effect::Capacity { .. } => Some(Errno::ENOSPC),
+            Effect::Error(errno)
+            | Effect::Partial { errno, .. }
+            | Effect::Torn { errno, .. }
+            | Effect::AppliedButFailed(errno) => Some(errno),
+            Effect::Misdirected { .. } | Effect::Phantom | Effect::LyingFlush => None,
         };
+        // Before anything is done: the power may be cut in the midst of that.
         self.fire(index, &call.request, fails_with, call.desk);
+        let result = match effect {
+            Effect::Partial { bytes, .. } => {
+                self.change_part(call, ByteRange::new(range.start, range.len.min(bytes)))
+            }
+            Effect::Torn { kept, .. } => self.tear(call, kept),
+            Effect::AppliedButFailed(_) => self.change(call),
+            Effect::Misdirected { by } => self.misdirect(call, by),
+            _ => Ok(()),
+        };
         Some(match fails_with {
             Some(errno) => Err(IoError::Failed(errno)),
             None => result,

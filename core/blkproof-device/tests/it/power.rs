@@ -416,6 +416,33 @@ fn the_power_goes_off_in_the_midst_of_an_operation() {
 }
 
 #[test]
+fn a_fault_is_in_the_ledger_though_the_power_goes_off_in_its_midst() {
+    let bench = Bench::new(&["a"]);
+    bench.store.install(&FaultRule {
+        name: None,
+        place: Place {
+            image: image("a"),
+            layer: Layer::File,
+        },
+        rule: Rule::Extended(Extended {
+            iotypes: IoTypes::only(IoType::Write),
+            range: None,
+            when: When::Always,
+            effect: Effect::Misdirected { by: 512 },
+        }),
+    });
+    let mut device = bench.open("a");
+    bench.store.strike_at(Some(bench.store.operations() + 1));
+    let struck = catch_unwind(AssertUnwindSafe(|| write(&mut *device, 0, 1, 2)));
+    assert!(struck.unwrap_err().is::<PowerLoss>());
+    let mut ledger = Vec::new();
+    bench.store.drain_ledger(&mut ledger);
+    assert_eq!(ledger.len(), 1);
+    bench.cut(Lost::None);
+    assert_eq!(bench.sectors("a"), ones_but(&[(1, 2)]));
+}
+
+#[test]
 fn the_operation_under_way_may_have_reached_the_medium() {
     for (lost, expected) in [(Lost::None, 2), (Lost::All, 1)] {
         let bench = Bench::new(&["a"]);

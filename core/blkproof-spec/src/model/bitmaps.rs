@@ -44,7 +44,7 @@ pub(crate) struct Track {
     pub(crate) enabled: u64,
     /// Whether it recorded every change since.
     pub(crate) gapless: bool,
-    /// The largest size the disk had since, in bytes.
+    /// The largest size the disk had since, in bytes, or more where nobody knows.
     pub(crate) high: u64,
 }
 
@@ -208,6 +208,13 @@ impl Bitmap {
     /// Tells whether writes are recorded.
     pub(crate) fn recording(&self) -> bool {
         self.successor.as_ref().unwrap_or(&self.track).recording
+    }
+
+    /// Takes in that it comes from the file now, which does not say how large the disk once was:
+    /// whatever grows from here on may have been there before.
+    pub(crate) fn come_back(&mut self) {
+        self.came_back = true;
+        self.track.high = u64::MAX;
     }
 
     /// Returns the whole granules that `range` touches.

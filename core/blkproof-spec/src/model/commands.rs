@@ -269,9 +269,8 @@ impl Model {
         let why = self.refuse_resize(at, size);
         let legal = why.as_ref().is_none_or(|why| why.or_done);
         if !self.admit_command(why, seen, out) {
-            // The file may have the new size until the old one is written again.
             if legal && let Some(disk) = self.images.find(at.name()) {
-                self.resizing(disk, size.0, false);
+                self.resize_tried(disk, size.0);
             }
             return;
         }

@@ -1,13 +1,12 @@
 //! Commands to jobs, how far jobs are run, and the restart.
 
 use super::Model;
-use super::bitmaps::Owner;
 use super::images::ImageId;
 use super::jobs::{Job, Pause};
 use super::judgement::{About, Fact, Judgement, Observation};
 use crate::errno::Errno;
 use crate::event::Side;
-use crate::fault::IoType;
+use crate::fault::{IoType, Layer};
 use crate::name::JobName;
 use crate::property::{
     answers_exact, job_lifecycle, no_crash, refusal_harmless, transaction_atomic,
@@ -158,11 +157,14 @@ impl Model {
         let ignores = [Side::Read, Side::Write]
             .iter()
             .any(|side| job.policy(*side) == ErrorPolicy::Ignore);
-        // A job that cannot find out where zeroes are copies them, however large the disk.
-        let blind = seen
-            .fired
-            .iter()
-            .any(|firing| firing.kind == IoType::BlockStatus);
+        // A job that cannot find out where zeroes are copies them, however large the disk; and what
+        // looks for what a disk has itself takes for that, cluster by cluster, what it cannot find
+        // out because the format's tables cannot be read.
+        let blind = seen.fired.iter().any(|firing| match firing.kind {
+            IoType::BlockStatus => true,
+            IoType::Read => job.sync == Sync::Top && firing.place.layer == Layer::File,
+            _ => false,
+        });
         self.may_wait(seen)
             || job.pause != Pause::None
             || job.sync == Sync::None
@@ -239,12 +241,6 @@ impl Model {
         let disks: Vec<ImageId> = self.images.disks().map(|(disk, _)| disk).collect();
         for disk in disks {
             self.flushed(disk);
-            let size = self.images.get(disk).size();
-            for bitmap in &mut self.bitmaps {
-                if bitmap.owner == Owner::Disk(disk) {
-                    bitmap.track.high = size;
-                }
-            }
         }
         self.keep_stored(seen);
     }

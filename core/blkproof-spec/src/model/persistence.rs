@@ -62,7 +62,7 @@ impl Model {
                 bitmap.doubt_removal();
                 continue;
             }
-            bitmap.came_back = true;
+            bitmap.come_back();
             if doubtful {
                 bitmap.doubt_end();
             } else if !bitmap.open {
@@ -96,7 +96,7 @@ impl Model {
             if bitmap.inconsistent {
                 bitmap.doubt_removal();
             } else {
-                bitmap.came_back = true;
+                bitmap.come_back();
                 bitmap.doubt_end();
             }
         }

@@ -11,6 +11,8 @@ mod bits;
 
 mod midst;
 
+mod sizes;
+
 use super::Model;
 use super::bitmaps::{Bitmap, Owner};
 use super::images::{Absent, Contents, Image, ImageId, Images, Presence, Value};
@@ -44,8 +46,8 @@ enum Change {
     },
     /// These bytes got new contents, durably.
     Durable { range: ByteRange, new: Contents },
-    /// It got another size, or not.
-    Size(u64),
+    /// It got another size, or not; `tried` where it was to get one and goes on with the old one.
+    Size { size: u64, tried: bool },
     /// It got another size, durably.
     DurableSize(u64),
 }
@@ -119,17 +121,6 @@ impl Model {
             && let Some(unflushed) = &mut self.images.get_mut(id).unflushed
         {
             unflushed.changes.push(Change::Durable { range, new });
-        }
-    }
-
-    /// Takes in that an image is about to get another size: durably, or nobody knows.
-    pub(super) fn resizing(&mut self, id: ImageId, size: u64, durable: bool) {
-        if let Some(unflushed) = self.account(id) {
-            unflushed.changes.push(if durable {
-                Change::DurableSize(size)
-            } else {
-                Change::Size(size)
-            });
         }
     }
 
@@ -253,7 +244,7 @@ impl Model {
         for change in &unflushed.changes {
             match change {
                 Change::DurableSize(size) => sizes = vec![*size],
-                Change::Size(size) => sizes.push(*size),
+                Change::Size { size, .. } => sizes.push(*size),
                 _ => continue,
             }
             largest = sizes.iter().copied().fold(largest, u64::max);
@@ -274,13 +265,15 @@ impl Model {
                     self.images.get_mut(id).layer.set(changed, Value::ZERO);
                     size = next;
                 }
-                Change::Size(next) => {
+                Change::Size { size: next, tried } => {
                     let changed = ByteRange::between(size.min(next), size.max(next));
                     if !changed.is_empty() {
                         let zeroes = filled(changed, Value::ZERO);
                         self.images.blur(id, changed, zeroes, None);
                     }
-                    size = next;
+                    if !tried {
+                        size = next;
+                    }
                 }
             }
         }
@@ -334,40 +327,6 @@ impl Model {
     /// Tells whether power was lost since a step.
     pub(super) fn lost_since(&self, step: StepNumber) -> bool {
         self.power.losses > 0 && self.power.last >= step
-    }
-
-    /// Returns the disks and images of which a loss of power left the size open, with the sizes
-    /// that they may have, ascending. The harness finds out and says so by
-    /// [`Model::settle_size`], before anything is compared.
-    #[must_use]
-    pub fn doubtful_sizes(&self) -> Vec<(ImageName, Vec<u64>)> {
-        let open = self
-            .images
-            .present()
-            .filter(|(_, image)| !image.sizes.is_empty());
-        open.map(|(_, image)| (image.name.clone(), image.sizes.clone()))
-            .collect()
-    }
-
-    /// Takes in which size an image turned out to have.
-    pub fn settle_size(&mut self, name: &ImageName, size: u64) {
-        let Some(id) = self.images.find(name) else {
-            return;
-        };
-        let image = self.images.get_mut(id);
-        if !image.sizes.contains(&size) {
-            return;
-        }
-        image.sizes.clear();
-        image.geometry.size = Length(size);
-        image.layer.truncate(size);
-        let cluster = image.cluster();
-        image.kept.truncate(size.next_multiple_of(cluster));
-        for bitmap in self.bitmaps.iter_mut().chain(&mut self.power.vanished) {
-            if bitmap.owner == Owner::Disk(id) {
-                bitmap.track.high = bitmap.track.high.max(size);
-            }
-        }
     }
 
     /// Tells whether an image is surely in the store. What is there besides after a loss of power a
