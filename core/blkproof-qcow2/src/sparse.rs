@@ -241,6 +241,11 @@ impl SparseTable {
         Ok(at)
     }
 
+    /// Returns the first entry behind those that are read together with `at`.
+    pub(crate) fn slice_end(&self, at: u64) -> u64 {
+        (at | (self.slice_entries() - 1)) + 1
+    }
+
     /// Returns where, up to `end` and within its slice, which was read, entries end that are what
     /// `at` is.
     fn end_in_slice(&self, at: u64, end: u64) -> u64 {

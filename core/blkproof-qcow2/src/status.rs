@@ -1,10 +1,10 @@
 //! What ranges are, in long runs.
 
-use blkproof_device::{BlockDevice, BlockStatus, StatusKind};
+use blkproof_device::{BlockDevice, BlockStatus, IoError, StatusKind};
 use blkproof_spec::{ByteRange, Length};
 
 use crate::entry::Kind;
-use crate::error::Inner;
+use crate::error::{Inner, Trouble};
 use crate::image::Qcow2;
 use crate::layout::OFFSET_MASK;
 
@@ -12,13 +12,20 @@ use crate::layout::OFFSET_MASK;
 const MAX_SLICES: u32 = 64;
 
 impl<D: BlockDevice> Qcow2<D> {
-    /// Tells what the start of `range` is, and how far that goes.
+    /// Tells what the start of `range` is, and how far that goes: at most up to where it cannot be
+    /// found out.
     pub(crate) fn status(&mut self, range: ByteRange) -> Inner<BlockStatus> {
         let mut at = range.start;
         let mut found = None;
         let mut slices = 0;
         while at < range.end() && slices < MAX_SLICES {
-            let (kind, end) = self.status_run(at, range.end())?;
+            let (kind, end) = match self.status_run(at, range.end()) {
+                // Whoever asks for the rest is told.
+                Err(Trouble::Io(IoError::Failed(_)) | Trouble::Corrupt(_)) if found.is_some() => {
+                    break;
+                }
+                other => other?,
+            };
             if *found.get_or_insert(kind) != kind {
                 break;
             }
@@ -37,9 +44,12 @@ impl<D: BlockDevice> Qcow2<D> {
     fn status_run(&mut self, at: u64, end: u64) -> Inner<(StatusKind, u64)> {
         let bits = self.layout.table_span_bits();
         let entry = self.l1_entry(at)?;
+        let first = at >> bits;
+        let limit = end.div_ceil(1 << bits).min(self.l1.entries());
+        // Only what was read of the table already: another part may be unreadable.
+        let known = limit.min(self.l1.slice_end(first));
         if entry != 0 && self.examine_table(at, entry)? {
-            let limit = end.div_ceil(1 << bits);
-            let alike = self.l1.end_of_alike(&mut self.file, at >> bits, limit)?;
+            let alike = self.l1.end_of_alike(&mut self.file, first, known)?;
             return Ok((StatusKind::Zero, alike << bits));
         }
         if let Some(slot) = self.slice(at)? {
@@ -52,14 +62,13 @@ impl<D: BlockDevice> Qcow2<D> {
             };
             return Ok((kind, at + self.span(at, extent.count)));
         }
-        let limit = end.div_ceil(1 << bits).min(self.l1.entries());
-        let next = self
-            .l1
-            .next_nonzero(&mut self.file, (at >> bits) + 1, limit)?;
-        let hole_end = next.map_or(end, |(index, entry)| match entry & OFFSET_MASK {
-            0 => ((at >> bits) + 1) << bits,
-            _ => index << bits,
-        });
+        let next = self.l1.next_nonzero(&mut self.file, first + 1, known)?;
+        let hole_end = match next {
+            Some((_, entry)) if entry & OFFSET_MASK == 0 => (first + 1) << bits,
+            Some((index, _)) => index << bits,
+            None if known < limit => known << bits,
+            None => end,
+        };
         Ok((StatusKind::Hole, hole_end))
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Track {
     pub(crate) enabled: u64,
     /// Whether it recorded every change since.
     pub(crate) gapless: bool,
-    /// The largest size the disk had since, in bytes, or more where nobody knows.
+    /// The largest size the disk had since, in bytes.
     pub(crate) high: u64,
 }
 
@@ -210,11 +210,17 @@ impl Bitmap {
         self.successor.as_ref().unwrap_or(&self.track).recording
     }
 
-    /// Takes in that it comes from the file now, which does not say how large the disk once was:
-    /// whatever grows from here on may have been there before.
-    pub(crate) fn come_back(&mut self) {
-        self.came_back = true;
-        self.track.high = u64::MAX;
+    /// Takes in a new size of the disk.
+    ///
+    /// A file does not say how large its disk once was. So what grows of a bitmap that came back may
+    /// be dirty, and has to be only where the disk was larger before.
+    pub(crate) fn resize(&mut self, old: u64, new: u64) {
+        let granularity = self.granularity;
+        let grown = ByteRange::between(old, new).outward(granularity);
+        if self.came_back && self.track.recording && !grown.is_empty() {
+            self.track.doubt(grown);
+        }
+        self.track.resize(old, new, granularity);
     }
 
     /// Returns the whole granules that `range` touches.

@@ -270,6 +270,7 @@ impl Model {
         let legal = why.as_ref().is_none_or(|why| why.or_done);
         if !self.admit_command(why, seen, out) {
             if legal && let Some(disk) = self.images.find(at.name()) {
+                self.images.get_mut(disk).keep_end(size.0);
                 self.resize_tried(disk, size.0);
             }
             return;
@@ -303,7 +304,7 @@ impl Model {
         }
         for bitmap in self.bitmaps.iter_mut().chain(&mut self.power.vanished) {
             if bitmap.owner == super::bitmaps::Owner::Disk(disk) {
-                bitmap.track.resize(old, size.0, bitmap.granularity);
+                bitmap.resize(old, size.0);
             }
         }
     }

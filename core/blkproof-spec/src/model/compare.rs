@@ -420,6 +420,9 @@ impl Model {
                 self.confirm_since(disk, moment, *range);
             }
         }
+        if self.flights.len() > 1 {
+            self.seen_landed(pins);
+        }
     }
 }
 

@@ -159,6 +159,34 @@ impl Model {
         self.flights = flights;
     }
 
+    /// Takes in what turned out to have landed: others that are in flight may land on top of it,
+    /// also those that were submitted earlier.
+    pub(super) fn seen_landed(&mut self, pins: &[(CellId, ByteRange, Choice)]) {
+        let mut flights = std::mem::take(&mut self.flights);
+        for flight in &mut flights {
+            let Some(effect) = flight.effect.filter(|_| !flight.done) else {
+                continue;
+            };
+            let mut below = RangeSet::default();
+            for (cell, range, choice) in pins {
+                let known = self.images.cell(*cell);
+                let on_disk = known.written.is_some_and(|(disk, _)| disk == flight.disk);
+                if *choice == Choice::New && on_disk && !flight.cells.contains(cell) {
+                    below.insert(range.intersect(effect.range));
+                }
+            }
+            let moment = self.images.get(flight.disk).moment;
+            for range in below.iter() {
+                flight.contested.insert(range);
+                let effect = Effect { range, ..effect };
+                flight
+                    .cells
+                    .extend(self.blur_open(flight.disk, &effect, moment));
+            }
+        }
+        self.flights = flights;
+    }
+
     /// Takes in that a request is on its way: what it changes is old or new from now on.
     pub(super) fn launch(
         &mut self,

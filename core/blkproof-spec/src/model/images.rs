@@ -142,6 +142,16 @@ impl Image {
         ByteRange::between(0, self.size())
     }
 
+    /// Takes in that it was to grow and may not have: what lies behind its end in the last cluster
+    /// is zeroed before, which may have allocated that.
+    pub(crate) fn keep_end(&mut self, size: u64) {
+        let (end, cluster) = (self.size(), self.cluster());
+        let behind = ByteRange::between(end, end.next_multiple_of(cluster));
+        if size > end && !behind.is_empty() {
+            self.kept.insert(behind.outward(cluster));
+        }
+    }
+
     pub(crate) fn is_disk(&self) -> bool {
         self.role != Role::Image
     }

@@ -62,7 +62,7 @@ impl Model {
                 bitmap.doubt_removal();
                 continue;
             }
-            bitmap.come_back();
+            bitmap.came_back = true;
             if doubtful {
                 bitmap.doubt_end();
             } else if !bitmap.open {
@@ -96,7 +96,7 @@ impl Model {
             if bitmap.inconsistent {
                 bitmap.doubt_removal();
             } else {
-                bitmap.come_back();
+                bitmap.came_back = true;
                 bitmap.doubt_end();
             }
         }

@@ -14,7 +14,7 @@ mod midst;
 mod sizes;
 
 use super::Model;
-use super::bitmaps::{Bitmap, Owner};
+use super::bitmaps::Bitmap;
 use super::images::{Absent, Contents, Image, ImageId, Images, Presence, Value};
 use super::jobs::RestorePoint;
 use super::judgement::{Against, Demand, Judgement, Observation, Scope, Target};

@@ -83,6 +83,7 @@ impl Model {
         }
         if let Some(disk) = self.images.find(at.name()) {
             self.retire(disk);
+            self.images.get_mut(disk).keep_end(size.0);
             self.resizing(disk, size.0, false);
         }
     }
