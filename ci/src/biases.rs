@@ -128,6 +128,8 @@ fn profiles(off: Option<&Bias>, folder: &Path) -> anyhow::Result<Vec<std::path::
         if path
             .extension()
             .is_some_and(|extension| extension == "toml")
+            // What leans nowhere has no bias.
+            && !path.ends_with("wild.toml")
         {
             found.push(path);
         }

@@ -22,7 +22,7 @@ const BUGS_SEEDS: (u32, u32) = (1, 3);
 /// The parts, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Part {
-    /// A campaign over all profiles.
+    /// A campaign over all profiles, and one over scenarios that lean in ways of their own.
     Campaign,
     /// Every fuzz target.
     Fuzz,
@@ -84,7 +84,10 @@ impl Part {
     /// What it does in so much time.
     pub(super) fn work(self, time: Duration, seed: u64) -> anyhow::Result<Work> {
         Ok(match self {
-            Self::Campaign => Work::Bounded(vec![campaign(time, seed)]),
+            Self::Campaign => Work::Bounded(vec![
+                campaign(time / 2, seed),
+                wild_campaign(time / 2, seed),
+            ]),
             Self::Fuzz => Work::Bounded(fuzz(time, seed)?),
             Self::Bugs => Work::Rounds(Rounds::new(BUGS_SEEDS, move |done, seeds| {
                 let (seed, seeds) = (seed.wrapping_add(done).to_string(), seeds.to_string());
@@ -113,6 +116,24 @@ fn campaign(time: Duration, seed: u64) -> Call {
         &seed,
         "--stats",
         "--no-holes",
+        "--out",
+        &out,
+    ])
+}
+
+/// A campaign whose scenarios lean in ways of their own. Nothing says that it reaches everything.
+fn wild_campaign(time: Duration, seed: u64) -> Call {
+    let seconds = time.as_secs().max(1).to_string();
+    let out = format!("{OUT}/wild-{seed}");
+    let seed = seed.to_string();
+    Call::blkproof([
+        "run",
+        "--profile",
+        "wild",
+        "--seconds",
+        &seconds,
+        "--seed",
+        &seed,
         "--out",
         &out,
     ])

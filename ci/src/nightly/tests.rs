@@ -51,10 +51,15 @@ fn seeds_and_times_are_part_of_the_commands() {
     let run = "cargo run --release --package blkproof-cli --";
     assert_eq!(
         calls(Part::Campaign),
-        [format!(
-            "{run} run --seconds 600 --seed 7 --stats --no-holes \
-             --out blkproof-out/nightly/campaign-7"
-        )]
+        [
+            format!(
+                "{run} run --seconds 300 --seed 7 --stats --no-holes \
+                 --out blkproof-out/nightly/campaign-7"
+            ),
+            format!(
+                "{run} run --profile wild --seconds 300 --seed 7 --out blkproof-out/nightly/wild-7"
+            ),
+        ]
     );
     assert_eq!(
         calls(Part::Bugs),

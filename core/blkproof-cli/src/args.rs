@@ -214,7 +214,8 @@ pub(crate) struct RunArgs {
     /// The seed of the campaign: decimal, or hexadecimal after 0x [default: 124].
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) seed: Option<Seed>,
-    /// How the scenarios lean: small, faults, transactions, large, power, or a file that says it;
+    /// How the scenarios lean: small, faults, transactions, large, power, wild (each in a way of
+    /// its own, slower, and not among all), or a file that says it;
     /// given several times, the cases take turns [default: all].
     #[arg(long, value_name = "P")]
     pub(crate) profile: Vec<ProfileName>,

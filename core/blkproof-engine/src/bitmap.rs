@@ -115,8 +115,8 @@ impl Bitmap {
 
     /// Returns the bitmap with the bits that were stored of it.
     ///
-    /// How large the disk was before is not stored. It may have been larger, and the last backup may
-    /// have data there: whatever grows is dirty until the bitmap begins to count anew.
+    /// How large the disk was before is not stored. It may have been larger, and the last backup
+    /// may have data there: whatever grows is dirty until the bitmap begins to count anew.
     pub(crate) fn loaded(mut self, runs: Vec<(u64, u64)>) -> Self {
         self.peak = u64::MAX;
         for (start, end) in runs {

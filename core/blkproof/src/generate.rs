@@ -64,6 +64,8 @@ pub fn case_for(seed: u64, number: u64, profile: &Profile, can: &Capabilities) -
 /// Makes up a scenario from a source of choices. Bytes that run out end it early.
 #[must_use]
 pub fn scenario(choices: &mut Choices<'_>, profile: &Profile) -> Scenario {
+    let drawn = profile.draw(choices);
+    let profile = drawn.as_ref().unwrap_or(profile);
     let count = choices.between(profile.steps.0, profile.steps.1);
     let room = usize::try_from(count + 4).unwrap_or(0);
     let mut account = Account::new(choices, profile, room);

@@ -17,7 +17,7 @@ fn engine_and_model_agree() {
     let cases = u64::from(cases(CASES));
     let mut runner = Runner::new(options);
     let (mut engine, mut inspector) = (Engine::new(), ImageInspector);
-    for profile in Profile::built_in() {
+    for profile in Profile::built_in().iter().chain([Profile::wild()]) {
         for number in 0..cases {
             let scenario = generate::case(1, number, profile);
             let outcome = runner.run(&scenario, &mut engine, Some(&mut inspector));

@@ -270,6 +270,7 @@ fn read(path: &Path) -> Result<Profile, String> {
     let text = fs::read_to_string(path).map_err(|error| {
         let names = Profile::built_in()
             .iter()
+            .chain([Profile::wild()])
             .map(|profile| format!("'{}'", profile.name));
         let names: Vec<_> = names.collect();
         format!("expected {}, or a file ({error})", names.join(", "))

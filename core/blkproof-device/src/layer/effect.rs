@@ -7,6 +7,7 @@ use super::chance;
 use super::request::{Call, Io};
 use super::{Layer, Stage};
 use crate::block_device::{BlockDevice, IoError, IoResult, StatusKind};
+use crate::desk::Desk;
 use crate::pool::PAGE;
 
 /// How many pieces a torn request has at most: one per sector up to 2 MiB. Larger ones, which only
@@ -56,7 +57,7 @@ impl Layer {
         &mut self,
         call: &mut Call<'_, '_, D>,
     ) -> IoResult<()> {
-        self.carry_out(call.disk, call.request.range, &mut call.io)
+        self.carry_out(call.disk, call.request.range, &mut call.io, call.desk)
     }
 
     fn carry_out<D: BlockDevice + ?Sized>(
@@ -64,10 +65,15 @@ impl Layer {
         disk: &mut D,
         range: ByteRange,
         io: &mut Io<'_>,
+        desk: &Desk,
     ) -> IoResult<()> {
         let changes = super::changes(io.kind());
         if changes && let Some(before) = &mut self.before {
+            // Nobody asked for this read: no rule below a format acts on it.
+            let quiet = desk.is_quiet();
+            desk.set_quiet(true);
             before.save(disk, range);
+            desk.set_quiet(quiet);
         }
         let result = io.carry_out(disk, range);
         if changes {
@@ -98,7 +104,7 @@ impl Layer {
             return Ok(());
         }
         let mut io = call.io.part(call.request.range, part);
-        self.carry_out(call.disk, target, &mut io)
+        self.carry_out(call.disk, target, &mut io, call.desk)
     }
 
     fn delay<D: ?Sized>(

@@ -248,6 +248,7 @@ impl Model {
             touched: RangeSet::default(),
             saved: Saved::default(),
             guarded: RangeSet::default(),
+            asked: false,
             most: None,
             state: None,
             len: None,

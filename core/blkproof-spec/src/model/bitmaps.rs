@@ -212,8 +212,8 @@ impl Bitmap {
 
     /// Takes in a new size of the disk.
     ///
-    /// A file does not say how large its disk once was. So what grows of a bitmap that came back may
-    /// be dirty, and has to be only where the disk was larger before.
+    /// A file does not say how large its disk once was. So what grows of a bitmap that came back
+    /// may be dirty, and has to be only where the disk was larger before.
     pub(crate) fn resize(&mut self, old: u64, new: u64) {
         let granularity = self.granularity;
         let grown = ByteRange::between(old, new).outward(granularity);

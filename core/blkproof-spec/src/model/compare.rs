@@ -420,7 +420,7 @@ impl Model {
                 self.confirm_since(disk, moment, *range);
             }
         }
-        if self.flights.len() > 1 {
+        if !self.flights.is_empty() {
             self.seen_landed(pins);
         }
     }

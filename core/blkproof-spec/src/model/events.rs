@@ -225,7 +225,7 @@ impl Model {
     /// the guest had it copied meanwhile, or it was the target's flush that failed.
     fn judge_uncopied(&self, index: usize, report: Final, out: &mut Judgement) {
         let job = &self.jobs[index];
-        let known = self.capabilities.stepwise && job.touched.is_empty();
+        let known = self.capabilities.stepwise && !job.asked;
         if known && !job.errors.failed_flush() && report.len.0 > 0 {
             let most = report.len.0.saturating_sub(job.cluster);
             answers_exact::offset(&job.name, (0, most), report.offset.0, out);

@@ -173,6 +173,8 @@ pub(crate) struct Job {
     pub(crate) saved: Saved,
     /// The clusters of it that requests which succeeded must have seen copied.
     pub(crate) guarded: RangeSet,
+    /// A request had it copy something, well or not.
+    pub(crate) asked: bool,
     /// How much it can have copied, where it is known how much it had and it did not work since.
     pub(crate) most: Option<u64>,
     /// `None` until it was seen to be created.

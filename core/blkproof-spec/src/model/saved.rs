@@ -46,6 +46,7 @@ impl Model {
                 .flat_map(|set| set.within(clusters))
                 .map(|part| part.len)
                 .sum();
+            job.asked |= wanted > 0;
             let rests = job.is_at_rest();
             job.most = job.most.filter(|_| rests).map(|most| most + wanted);
         }

@@ -5,6 +5,7 @@
 //! numbers are no reason to hand them a dependency. A key that does not exist is an error that
 //! names the nearest one; a key that is left out has the value of the profile `small`.
 
+mod draw;
 mod parse;
 
 use std::sync::OnceLock;
@@ -42,6 +43,8 @@ pub struct Profile {
     /// How many faults in a hundred report nothing. A run in which one fires is of no account for
     /// an engine that does not claim to detect it.
     pub silent: u64,
+    /// Of a hundred of these numbers, how many each scenario draws for itself.
+    pub drawn: u64,
     pub(super) weights: [u32; KINDS],
 }
 
@@ -57,24 +60,34 @@ const FILES: [(&str, &str); 5] = [
     ("power", include_str!("../../profiles/power.toml")),
 ];
 
+/// The one that leans nowhere. Its scenarios take longer than those of the others together, so
+/// campaigns go through it where they are told to.
+const WILD: (&str, &str) = ("wild", include_str!("../../profiles/wild.toml"));
+
 impl Profile {
-    /// Returns the profiles that come with blkproof: `small`, `faults`, `transactions`, `large`,
-    /// `power`.
+    /// Returns the profiles that campaigns take turns with: `small`, `faults`, `transactions`,
+    /// `large`, `power`.
     #[must_use]
     pub fn built_in() -> &'static [Self] {
         static PROFILES: OnceLock<Vec<Profile>> = OnceLock::new();
-        PROFILES.get_or_init(|| {
-            let parsed = |(name, text): (&str, &str)| {
-                Self::parse(name, text).expect("the profiles that come with blkproof are right")
-            };
-            FILES.into_iter().map(parsed).collect()
-        })
+        PROFILES.get_or_init(|| FILES.map(Self::parse_built_in).to_vec())
     }
 
-    /// Returns the built-in profile of this name.
+    /// Returns the profile `wild`, each scenario of which leans in its own way.
+    #[must_use]
+    pub fn wild() -> &'static Self {
+        static PROFILE: OnceLock<Profile> = OnceLock::new();
+        PROFILE.get_or_init(|| Self::parse_built_in(WILD))
+    }
+
+    fn parse_built_in((name, text): (&str, &str)) -> Self {
+        Self::parse(name, text).expect("the profiles that come with blkproof are right")
+    }
+
+    /// Returns the profile of this name that comes with blkproof.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let known = Self::built_in().iter();
+        let known = Self::built_in().iter().chain([Self::wild()]);
         known
             .into_iter()
             .find(|known| &*known.name == name)
@@ -129,6 +142,7 @@ impl Profile {
             lasting: 0,
             edges: 0,
             silent: 0,
+            drawn: 0,
             weights: [0; KINDS],
         }
     }

@@ -39,8 +39,8 @@ enum Field<'a> {
 
 const PAIRS: [&str; 3] = ["steps", "disks", "clusters"];
 
-const PERCENTS: [&str; 8] = [
-    "raw", "huge", "backed", "kinds", "at-open", "lasting", "edges", "silent",
+const PERCENTS: [&str; 9] = [
+    "raw", "huge", "backed", "kinds", "at-open", "lasting", "edges", "silent", "drawn",
 ];
 
 /// Returns all keys.
@@ -97,6 +97,7 @@ fn field<'a>(profile: &'a mut Profile, key: &str) -> Option<Field<'a>> {
         "lasting" => Field::Percent(&mut profile.lasting),
         "edges" => Field::Percent(&mut profile.edges),
         "silent" => Field::Percent(&mut profile.silent),
+        "drawn" => Field::Percent(&mut profile.drawn),
         key => {
             let kind = Kind::ALL.iter().find(|kind| kind.name() == key)?;
             Field::Weight(&mut profile.weights[*kind as usize])
