@@ -15,7 +15,14 @@ impl Model {
     pub(super) fn create(&mut self, step: &Create, seen: &Observation<'_>, out: &mut Judgement) {
         self.find_out_image(&step.image, seen.reply, Presence::Absent);
         self.find_out_base(step.backing.as_ref(), seen.reply);
-        let why = self.refuse_create(step);
+        let mut why = self.refuse_create(step);
+        // Whoever looks at the base first meets its fault.
+        let struck = |base: &ImageName| seen.fired.iter().any(|fault| fault.place.image == *base);
+        if let Some(why) = &mut why
+            && step.backing.as_ref().is_some_and(struck)
+        {
+            why.any_of.push(Refusal::ImageUnreadable);
+        }
         let carried_out = self.admit_command(why, seen, out);
         let failed = matches!(seen.reply, Reply::Failed(_)) && !seen.fired.is_empty();
         if !carried_out && !failed {
@@ -135,7 +142,12 @@ impl Model {
         out: &mut Judgement,
     ) {
         let unknown = self.is_unknown(Some(name));
-        self.find_out_image(name, seen.reply, Presence::Present);
+        // What is missing may also be what lies below the new backing file.
+        let base = backing.map(|base| self.images.find(base));
+        let broken = base.is_some_and(|base| base.is_none_or(|id| !self.images.is_complete(id)));
+        if !(broken && seen.reply == Reply::Refused(Refusal::ImageMissing)) {
+            self.find_out_image(name, seen.reply, Presence::Present);
+        }
         if !unknown {
             self.find_out_base(backing, seen.reply);
         }
