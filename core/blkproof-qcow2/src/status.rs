@@ -29,7 +29,11 @@ impl<D: BlockDevice> Qcow2<D> {
             if *found.get_or_insert(kind) != kind {
                 break;
             }
-            if at >> self.layout.slice_span_bits() != end >> self.layout.slice_span_bits() {
+            // What the L1 table alone tells costs little.
+            let looked_at = end - at < 1 << self.layout.table_span_bits();
+            if looked_at
+                && at >> self.layout.slice_span_bits() != end >> self.layout.slice_span_bits()
+            {
                 slices += 1;
             }
             at = end.min(range.end());
