@@ -119,20 +119,20 @@ impl Summary<'_> {
         line(ui, "steps", HumanCount(totals.steps))?;
         line(ui, "guest writes", HumanCount(totals.writes))?;
         line(ui, "backups", HumanCount(totals.backups))?;
-        let compared = format_args!(
+        let compared = format!(
             "{} times, {}",
             HumanCount(totals.comparisons),
             HumanBytes(totals.bytes_compared)
         );
         line(ui, "contents compared", compared)?;
-        let faults = format_args!(
+        let faults = format!(
             "{} planned, {} of them fired, {} times in all",
             HumanCount(totals.faults_planned),
             HumanCount(totals.faults_planned - totals.faults_idle),
             HumanCount(totals.faults_fired)
         );
         line(ui, "faults", faults)?;
-        let twice = format_args!("{} cases, their traces compared", HumanCount(totals.twice));
+        let twice = format!("{} cases, their traces compared", HumanCount(totals.twice));
         line(ui, "run twice", twice)?;
         line(ui, "digest", totals.digest())
     }

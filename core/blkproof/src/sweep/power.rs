@@ -386,8 +386,9 @@ impl<S: Subject, F: FnMut() -> S, E: FnMut(&Swept<'_>) -> bool> Sweep<'_, F, E> 
                 continue;
             }
             self.tally.again.distinct += 1;
+            let again = at(cut, place);
             let cuts = Cuts {
-                again: Some(&at(cut, place)),
+                again: Some(&again),
                 ..*first
             };
             if !self.judge(&cuts, &remains) {
