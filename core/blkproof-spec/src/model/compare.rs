@@ -132,22 +132,28 @@ impl Model {
         self.restore_points.len()
     }
 
-    /// Demands that a restore point, by its number, still restores. `None` where it lives no
-    /// longer, or nobody knows whether its images are there.
+    /// Demands that a restore point, by its number, still restores, and tells how many images its
+    /// chain has. `None` where it lives no longer, or nobody knows whether its images are there.
     #[must_use]
-    pub fn survivor(&self, number: usize) -> Option<Demand> {
+    pub fn survivor(&self, number: usize) -> Option<(Demand, usize)> {
         let restore = self.restore_points.get(number);
         let restore = restore.filter(|restore| restore.alive && !self.undetectable)?;
         let image = self.images.get(restore.image);
         let known =
             self.images.is_complete(restore.image) && !self.images.is_doubtful(restore.image);
-        (known && !image.is_disk()).then(|| Demand {
+        if !known || image.is_disk() {
+            return None;
+        }
+        let below = |id: &ImageId| self.images.backing_of(*id);
+        let links = core::iter::successors(Some(restore.image), below).count();
+        let demand = Demand {
             target: Target::Image(image.name.clone()),
             size: self.points[restore.point].size.into(),
             scope: Scope::Whole,
             property: Property::RestorePointsSurvive,
             against: Against::Point(restore.point),
-        })
+        };
+        Some((demand, links))
     }
 
     /// Returns the ranges of the demand's target that are worth reading, in ascending order: what
