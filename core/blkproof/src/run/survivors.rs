@@ -11,8 +11,10 @@ use super::Run;
 /// How many restore points a step has looked at besides those that it made.
 const IN_TURN: usize = 4;
 
-/// How many images of chains a step may look at, on the average of steps.
-const LINKS: i64 = 32;
+/// How many images of chains a step may look at, on the average of steps, and how many where the
+/// steps before looked at none.
+const LINKS: i64 = 8;
+const LINKS_MAX: i64 = 64;
 
 /// Which restore points are to be looked at.
 #[derive(Clone, Copy, Default, Debug)]
@@ -35,7 +37,7 @@ impl Run<'_> {
         let made = self.model.restore_points_made();
         let known = self.buffers.survivors.known;
         let links = &mut self.buffers.survivors.links;
-        *links = (*links + LINKS).min(LINKS);
+        *links = (*links + LINKS).min(LINKS_MAX);
         for number in known..made {
             self.look_at_survivor(number);
         }
