@@ -13,7 +13,7 @@ const IN_TURN: usize = 4;
 
 /// How many images of chains a step may look at, on the average of steps, and how many where the
 /// steps before looked at none.
-const LINKS: i64 = 8;
+const LINKS: i64 = 4;
 const LINKS_MAX: i64 = 64;
 
 /// Which restore points are to be looked at.
