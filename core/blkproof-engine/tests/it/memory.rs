@@ -318,8 +318,10 @@ fn what_a_chain_costs_to_look_at_grows_with_what_its_images_hold() {
         }
     };
     let (few, many) = (compared(10), compared(80));
+    // Eight times as many increments, and a little for the restore points that are looked at in
+    // turn; reading every chain whole would come to eight times that.
     assert!(
-        many <= few * 8,
+        many <= few * 10,
         "{few} bytes for 10 increments, {many} for 80"
     );
 }
