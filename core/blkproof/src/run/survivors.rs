@@ -3,8 +3,8 @@
 //! An image whose chain nothing touched since it was found right is not read again, so such a look
 //! costs hardly anything unless the step touched what it had no business with. To see that nothing
 //! did takes a walk down the chain, so what is walked is bounded too: a scenario of thousands of
-//! increments, each on the one before, costs no more a step than a short one. At the end all of them
-//! are looked at.
+//! increments, each on the one before, costs no more a step than a short one. At the end all of
+//! them are looked at.
 
 use super::Run;
 
@@ -23,7 +23,8 @@ pub(super) struct Survivors {
     known: usize,
     /// How many were looked at in turn.
     turn: usize,
-    /// How many images of chains may still be looked at; below zero where the last chain was longer.
+    /// How many images of chains may still be looked at; below zero where the last chain was
+    /// longer.
     links: i64,
 }
 
